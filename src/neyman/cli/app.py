@@ -1,0 +1,178 @@
+"""The verbs: a signature is the options of a verb, its docstring the help.
+
+What a verb does is the function of the same name in `neyman.cli.verbs`, imported when it runs.
+A new verb is one function here and one there.
+"""
+
+import functools
+from typing import Annotated
+
+import typer
+
+import neyman
+from neyman.cli.options import (
+    DaskOption,
+    Level,
+    Null,
+    NullOption,
+    Poi,
+    Texts,
+    ToysOption,
+    WorkersOption,
+    declare,
+)
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    subcommand_metavar="VERB FILE [OPTIONS]",
+    rich_markup_mode=None,
+    help="Statistical inference for rare-event searches: neyman VERB FILE [options].",
+    epilog="Example: neyman limit workspace.json --plot limit.pdf",
+)
+verb = functools.partial(declare, app)
+
+
+def _version(asked: bool) -> bool:
+    if asked:
+        typer.echo(f"neyman {neyman.__version__}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@verb
+def show(
+    *,
+    every: Annotated[bool, typer.Option("--all", help="List every parameter and channel.")] = False,
+) -> None:
+    """What is in a file: channels, parameters, digest.
+
+    With what is legal but suspicious in it.
+
+    Example: neyman show workspace.json.gz --all
+    """
+
+
+@verb
+def fit(
+    *,
+    fix: Annotated[Texts, typer.Option(metavar="NAME=V", help="Hold a parameter.")] = None,
+    covariance: Annotated[bool, typer.Option("--covariance", help="And the covariance.")] = False,
+    impacts: Annotated[bool, typer.Option("--impacts", help="And impacts on the poi.")] = False,
+    yields: Annotated[bool, typer.Option("--yields", help="And yields before and after.")] = False,
+    poi: Poi = None,
+) -> None:
+    """Maximum likelihood: values, errors, covariance.
+
+    Plots: pulls, correlation, and where asked for impacts and yields; --plot pulls.pdf
+    --plot correlation=matrix.pdf, and all of them in --out.
+
+    Example: neyman fit workspace.json --fix mu=0 --json
+    """
+
+
+@verb
+def hypotest(
+    *,
+    poi: Poi = None,
+    value: Annotated[float, typer.Option(metavar="V", help="The hypothesis.")] = 1.0,
+    null: NullOption = Null.ASYMPTOTIC,
+    toys: ToysOption = 10_000,
+    workers: WorkersOption = 1,
+    dask: DaskOption = None,
+) -> None:
+    """Test one hypothesis with CLs, observed and expected.
+
+    Example: neyman hypotest workspace.json --poi mu --value 1
+    """
+
+
+@verb
+def limit(
+    *,
+    poi: Poi = None,
+    level: Level = 0.95,
+    null: NullOption = Null.ASYMPTOTIC,
+    toys: ToysOption = 10_000,
+    workers: WorkersOption = 1,
+    dask: DaskOption = None,
+    patches: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GLOB",
+            help="A grid: one limit for each JSON patch, e.g. 'signals/*.json'.",
+        ),
+    ] = None,
+) -> None:
+    """Upper limit with CLs, observed and expected.
+
+    With --patches, or --patchset without --patch-name, one for each signal of a grid.
+
+    Example: neyman limit background.json --patches 'signals/*.json' --json
+
+    Example: neyman limit workspace.json --null toys --toys 10000 --workers 2 --seed 1
+    """
+
+
+@verb
+def scan(
+    *,
+    poi: Poi = None,
+    start: Annotated[float | None, typer.Option("--from", metavar="A", help="First value.")] = None,
+    stop: Annotated[float | None, typer.Option("--to", metavar="B", help="Last value.")] = None,
+    points: Annotated[int, typer.Option(metavar="N", help="How many values.")] = 41,
+) -> None:
+    """Profile likelihood along a parameter.
+
+    By default within 3 sigma of the best fit and the bounds.
+
+    Example: neyman scan workspace.json --poi mu --from 0 --to 3 --points 31
+    """
+
+
+@verb
+def significance(
+    *,
+    poi: Poi = None,
+    null: NullOption = Null.ASYMPTOTIC,
+    toys: ToysOption = 10_000,
+    workers: WorkersOption = 1,
+    dask: DaskOption = None,
+) -> None:
+    """Discovery test q0: p-value and significance.
+
+    Example: neyman significance workspace.json --poi mu
+    """
+
+
+@verb
+def interval(*, poi: Poi = None, level: Level = 0.6827) -> None:
+    """Confidence interval from the profile likelihood.
+
+    Example: neyman interval workspace.json --poi mu --level 0.68
+    """
+
+
+@verb
+def evaluate(
+    *,
+    at: Annotated[
+        Texts,
+        typer.Option(metavar="NAME=V[,V..]", help="A parameter's value, or values; repeatable."),
+    ] = None,
+) -> None:
+    """log L at points.
+
+    Parameters that are not named have their initial values.
+
+    Example: neyman evaluate workspace.json --at mu=0,0.5,1 --at lumi=1
+    """

@@ -1,0 +1,138 @@
+"""What each verb does: read the input, call the inference, answer with a result.
+
+The signatures that users see, with the same names and the defaults, are in `app`.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from neyman.cli.answer import Answer, Picture, answer
+from neyman.cli.evaluate import Evaluation, points_at, values_at
+from neyman.cli.grid import limit_grid
+from neyman.cli.inputs import assignment, number, read
+from neyman.cli.options import Null, Source, Texts
+from neyman.cli.show import describe
+from neyman.inference.fit import fit as maximise
+from neyman.inference.hypotest import hypotest as test_hypothesis
+from neyman.inference.interval import interval as profile_interval
+from neyman.inference.limit import upper_limit
+from neyman.inference.provenance import provenance_of
+from neyman.inference.scan import scan as scan_profile
+from neyman.inference.significance import significance as test_background
+from neyman.inference.toy_test import Workplace
+from neyman.results import Impacts, Yields
+from neyman.status import InputError
+
+MAX_POINTS = 100_000
+MAX_TOYS = 100_000_000
+MAX_WORKERS = 1024
+
+
+def show(source: Source, *, every: bool) -> Answer:
+    given = read(source)
+    return answer(describe(given.like, every), source, given.digests)
+
+
+def fit(
+    source: Source, *, fix: Texts, covariance: bool, impacts: bool, yields: bool, poi: str | None
+) -> Answer:
+    held: dict[str, float] = {}
+    for text in fix or ():
+        name, value = assignment("--fix", text)
+        if name in held:
+            raise InputError(f"--fix {text}", f"{name} is fixed already", "leave one of them out")
+        held[name] = number(f"--fix {name} =", value)
+    if held and impacts:
+        raise InputError("--impacts", "are of a fit without --fix", "leave one of the two out")
+    given = read(source)
+    result = maximise(given.like, fix=held)
+    pictures = {"pulls": Picture(result), "correlation": Picture(result, "plot_correlation")}
+    extras: dict[str, Impacts | Yields] = {}
+    if impacts:
+        from neyman.inference.impacts import impacts as impacts_of
+
+        extras["impacts"] = impacts_of(given.like, poi)
+    if yields:
+        from neyman.inference.yields import yields as yields_of
+
+        extras["yields"] = yields_of(given.like, result)
+    pictures |= {name: Picture(extra) for name, extra in extras.items()}
+    return answer(
+        result, source, given.digests, pictures=pictures, extras=extras, covariance=covariance
+    )
+
+
+def hypotest(source: Source, *, poi: str | None, value: float, **drawn: Any) -> Answer:
+    number("--value", value)
+    how = distribution(source, **drawn)
+    given = read(source)
+    result = test_hypothesis(given.like, poi, value=value, **how)
+    return answer(result, source, given.digests, pictures={"cls": Picture(result)})
+
+
+def limit(
+    source: Source, *, poi: str | None, level: float, patches: str | None, **drawn: Any
+) -> Answer:
+    how = distribution(source, **drawn)
+    if patches is not None or (source.patchset is not None and source.patch_name is None):
+        return limit_grid(source, patches, poi=poi, level=level, how=how)
+    given = read(source)
+    result = upper_limit(given.like, poi, level=level, **how)
+    return answer(result, source, given.digests, pictures={"limit": Picture(result)})
+
+
+def scan(
+    source: Source, *, poi: str | None, start: float | None, stop: float | None, points: int
+) -> Answer:
+    if not 2 <= points <= MAX_POINTS:
+        raise InputError(f"--points {points}", "is out of range", f"use 2 to {MAX_POINTS:,}")
+    values = None
+    if start is not None or stop is not None:
+        if start is None or stop is None:
+            raise InputError("scan", "one end of the range is missing", "give --from and --to")
+        if not number("--from", start) < number("--to", stop):
+            raise InputError(f"--to {stop:g}", f"is not above --from {start:g}", "exchange them")
+        values = np.linspace(start, stop, points)
+    given = read(source)
+    result = scan_profile(given.like, poi, values=values, points=points)
+    return answer(result, source, given.digests, pictures={"scan": Picture(result)})
+
+
+def significance(source: Source, *, poi: str | None, **drawn: Any) -> Answer:
+    how = distribution(source, **drawn)
+    given = read(source)
+    return answer(test_background(given.like, poi, **how), source, given.digests)
+
+
+def interval(source: Source, *, poi: str | None, level: float) -> Answer:
+    given = read(source)
+    return answer(profile_interval(given.like, poi, level=level), source, given.digests)
+
+
+def evaluate(source: Source, *, at: Texts) -> Answer:
+    points = points_at(at or [])
+    given = read(source)
+    log_prob, notes = values_at(given.like, points)
+    made = provenance_of(given.like)
+    result = Evaluation(points=points, log_prob=log_prob, notes=notes, provenance=made)
+    return answer(result, source, given.digests)
+
+
+def distribution(
+    source: Source, null: Null, toys: int, workers: int, dask: str | None
+) -> dict[str, Any]:
+    """How the distribution of the test statistic is found, as the verbs of inference take it."""
+    if not 1 <= toys <= MAX_TOYS:
+        raise InputError(f"--toys {toys}", "is out of range", f"use 1 to {MAX_TOYS:,}")
+    if not 1 <= workers <= MAX_WORKERS:
+        raise InputError(f"--workers {workers}", "is out of range", f"use 1 to {MAX_WORKERS}")
+    if dask is not None and workers != 1:
+        raise InputError("--dask", "brings its own workers", "leave out --workers")
+    workplace = Workplace(workers=workers if dask is None else dask)
+    return {
+        "null": null.value,
+        "toys": toys,
+        "key": source.seed or 0,
+        "workplace": workplace,
+    }

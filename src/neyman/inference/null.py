@@ -1,0 +1,29 @@
+"""How the distribution of a test statistic is found: asymptotic formulas or toys."""
+
+from neyman.inference.asymptotics import ENOUGH_EVENTS, AsymptoticTest
+from neyman.parameters import unknown_name
+from neyman.status import Note, Status
+
+NULLS = ("auto", "asymptotic", "toys")
+
+
+def chosen(null: str, test: AsymptoticTest) -> tuple[str, str]:
+    """The method, "asymptotic" or "toys", and why it was chosen where `null` is "auto".
+
+    Raises:
+        InputError: an unknown `null`.
+    """
+    if null not in NULLS:
+        raise unknown_name(null, NULLS, "null")
+    if null != "auto":
+        return null, ""
+    events = test.sensitive_events()
+    where = f"{events:.2g} background events where {test.poi} is sought"
+    if events < ENOUGH_EVENTS:
+        return "toys", f"{where}, fewer than {ENOUGH_EVENTS:g}"
+    return "asymptotic", f"{where}, enough for asymptotic formulas"
+
+
+def without_few_events(notes: tuple[Note, ...]) -> tuple[Note, ...]:
+    """The notes that matter to a result from toys."""
+    return tuple(note for note in notes if note.status is not Status.FEW_EVENTS)

@@ -1,0 +1,119 @@
+"""The profile likelihood mu -> max over nuisances of log L(mu, nuisances), remembered.
+
+Each conditional fit starts from the nearest one known, moved along the tangent of the profile,
+
+    d theta/d mu = -H_nn^-1 H_n,mu
+
+so that it takes two or three Newton steps. The slope of the profile costs nothing: by the
+envelope theorem d(-log L)/d mu is the mu-component of the gradient at the conditional fit.
+"""
+
+import numpy as np
+
+from neyman.inference.fit import best, convergence_notes
+from neyman.inference.newton import Minimum, solve_positive
+from neyman.model import Likelihood
+from neyman.status import Note, Status
+
+
+def not_below_zero(difference: float) -> float:
+    """`difference` without the rounding below 0; NaN stays NaN."""
+    return 0.0 if difference < 0 else difference
+
+
+class Profile:
+    """The profile of -log L in one parameter of interest."""
+
+    def __init__(self, like: Likelihood, poi: str, start: np.ndarray | None = None):
+        self.like = like
+        self.poi = poi
+        self.index = like.parameters.index(poi)
+        self.start = like.parameters.init if start is None else start
+        self.free = ~like.parameters.fixed
+        self.free[self.index] = False
+        self._known: dict[float, Minimum] = {}
+        self._best: Minimum | None = None
+
+    @property
+    def best(self) -> Minimum:
+        """The unconditional minimum, the parameter of interest within its bounds."""
+        if self._best is None:
+            self._best = best(self.like, self.start, self.floating)
+        return self._best
+
+    @property
+    def floating(self) -> np.ndarray:
+        """The parameters that `best` fits, (P,): the free ones and the parameter of interest."""
+        floating = self.free.copy()
+        floating[self.index] = True
+        return floating
+
+    @property
+    def best_value(self) -> float:
+        """mu^"""
+        return float(self.best.theta[self.index])
+
+    @property
+    def sigma(self) -> float:
+        """A scale for mu: its error at the best fit, from the curvature of the profile."""
+        found, i = self.best, self.index
+        hessian = np.asarray(found.derivatives.hessian)
+        tangent = self._tangent(found)
+        curvature = hessian[i, i] + hessian[i] @ tangent
+        if np.isfinite(curvature) and curvature > 0:
+            return float(1.0 / np.sqrt(curvature))
+        return max(1.0, abs(self.best_value))
+
+    def at(self, mu: float) -> Minimum:
+        """The conditional minimum at mu. One below the best fit shows that there are two minima:
+        the best fit then starts anew from there."""
+        if mu not in self._known:
+            start = self._start(mu)
+            start[self.index] = mu
+            found = best(self.like, start, self.free)
+            self._known[mu] = found
+            if self._best is not None and found.value < self._best.value - 1e-6:
+                anew = best(self.like, np.asarray(found.theta), self.floating)
+                self._best = anew if anew.value < self._best.value else self._best
+        return self._known[mu]
+
+    def twice_delta(self, mu: float) -> float:
+        """t_mu = -2 log L(mu, theta^^) + 2 log L(mu^, theta^), never below 0; NaN where log L is
+        not finite."""
+        return not_below_zero(2.0 * (self.at(mu).value - self.best.value))
+
+    def notes(self, largest: float = np.inf) -> tuple[Note, ...]:
+        """The fits up to mu = `largest` that failed, counted; the first is described."""
+        known = {mu: found for mu, found in self._known.items() if mu <= largest}
+        fits = {f"{self.poi} = {mu:g}: ": found for mu, found in known.items()}
+        if self._best is not None:
+            fits = {"best fit: ": self._best} | fits
+        failed = {w: f for w, f in fits.items() if int(f.status) != Status.FINE}
+        if not failed:
+            return ()
+        what, found = next(iter(failed.items()))
+        (note,) = convergence_notes(self.like, found, what)
+        return (Note(note.status, f"{len(failed)} of {len(fits)} fits, {note.place}"),)
+
+    def _start(self, mu: float) -> np.ndarray:
+        known = dict(self._known)
+        if self._best is not None:
+            known[self.best_value] = self._best
+        if not known:
+            return np.array(self.start, dtype=float)
+        nearest = min(known, key=lambda m: abs(m - mu))
+        p = self.like.parameters
+        found = known[nearest]
+        theta = np.array(found.theta)
+        moved = theta + (mu - nearest) * self._tangent(found)
+        return np.clip(moved, 0.9 * p.lower + 0.1 * theta, 0.9 * p.upper + 0.1 * theta)
+
+    def _tangent(self, found: Minimum) -> np.ndarray:
+        """d theta/d mu along the profile, 0 where parameters are held."""
+        p, theta = self.like.parameters, np.asarray(found.theta)
+        moves = self.free & (theta > p.lower) & (theta < p.upper)
+        hessian = np.asarray(found.derivatives.hessian)
+        block = np.where(moves[:, None] & moves[None, :], hessian, 0.0)
+        block[np.diag_indices_from(block)] += ~moves
+        tangent = solve_positive(block, -np.where(moves, hessian[self.index], 0.0))
+        return np.where(np.isfinite(tangent), tangent, 0.0)

@@ -1,0 +1,201 @@
+"""From a workspace to flat arrays: cells, and what acts on them.
+
+A *cell* is a (bin, sample) pair. Bins run over the channels in sorted order; each bin has the
+same number K of slots, one a sample, the missing ones with a yield of zero. So C = B K cells
+lie in order (bin, slot), and the sum over samples is a reshape. Parameters are of two kinds:
+alphas (histosys, normsys), which interpolate, and factors (all others), which multiply.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import numpy as np
+
+from neyman._jax import Array
+from neyman.auxiliary import Auxiliary
+from neyman.likelihoods.histfactory.interpolation import polynomial_of
+from neyman.likelihoods.histfactory.paramsets import Paramset, kind_of, paramsets, place_of
+from neyman.likelihoods.histfactory.workspace import (
+    AnyModifier,
+    Channel,
+    Histosys,
+    Measurement,
+    Normsys,
+    Sample,
+    Workspace,
+)
+from neyman.parameters import Parameter, Parameters
+from neyman.status import InputError
+
+
+class Cells(eqx.Module):
+    """The numbers of a workspace with A alphas and F factor parameters."""
+
+    nominal: Array
+    """Yields, (C,)."""
+    alphas: Array
+    """Index in theta of each alpha, (A,)."""
+    factors: Array
+    """Index in theta of each factor parameter, (F,)."""
+    order: Array
+    """Position of each parameter of theta in (alphas, factors), (P,)."""
+    log_hi: Array
+    """log of the normsys variations, (A, C), 0 where there is none; `log_lo` likewise."""
+    log_lo: Array
+    polynomial: Array
+    """Coefficients of interpolation code 4, (6, A, C)."""
+    symmetric: Array
+    """S of the histosys variations, (A, C), 0 where there is none."""
+    asymmetric: Array
+    """A of the histosys variations, (A, C)."""
+    slots: Array
+    """The factors of each cell as positions in `factors`, (C, T); F stands for none."""
+
+
+class Layout(NamedTuple):
+    """The names behind the numbers."""
+
+    channels: tuple[tuple[str, int], ...]
+    """(name, number of bins), sorted."""
+    samples: tuple[tuple[str, ...], ...]
+    """Per channel, the names of its samples in the order of the slots."""
+
+    @property
+    def n_bins(self) -> int:
+        return sum(n for _, n in self.channels)
+
+    @property
+    def n_slots(self) -> int:
+        return max(len(names) for names in self.samples)
+
+    def bin_names(self) -> list[str]:
+        """ "channel 'SR', bin 0", ..."""
+        return [f"channel '{name}', bin {i}" for name, n in self.channels for i in range(n)]
+
+    def slices(self) -> dict[str, slice]:
+        """Per channel, its bins."""
+        ends = np.cumsum([0] + [n for _, n in self.channels]).tolist()
+        return {c[0]: slice(a, b) for c, a, b in zip(self.channels, ends, ends[1:])}
+
+
+class Flat(NamedTuple):
+    """A workspace and one of its measurements, flattened."""
+
+    cells: Cells
+    layout: Layout
+    parameters: Parameters
+    auxiliary: Auxiliary
+    auxdata: Array
+
+
+def flatten(workspace: Workspace, measurement: Measurement) -> Flat:
+    """Flatten `workspace`, which `checks.check` has accepted."""
+    sets = paramsets(workspace, measurement.config.parameters)
+    parameters = _parameters(sets)
+    constrained = [p for p in sets if p.auxdata is not None]
+    auxiliary = Auxiliary.of(
+        parameters,
+        [name for p in constrained for name in p.element_names],
+        [p.poisson for p in constrained for _ in range(len(p))],
+        [w for p in constrained for w in p.widths or ()],
+    )
+    auxdata = np.array([m for p in constrained for m in p.auxdata or ()], dtype=float)
+    channels = sorted(workspace.channels, key=lambda c: c.name)
+    layout = Layout(
+        tuple((c.name, len(c.samples[0].data)) for c in channels),
+        tuple(tuple(sorted(s.name for s in c.samples)) for c in channels),
+    )
+    return Flat(_cells(channels, layout, parameters), layout, parameters, auxiliary, auxdata)
+
+
+def _parameters(sets: list[Paramset]) -> Parameters:
+    items = [
+        Parameter(name, float(init), (float(low), float(high)), fixed)
+        for p in sets
+        for name, init, (low, high), fixed in zip(p.element_names, p.inits, p.bounds, p.fixed)
+    ]
+    return Parameters(tuple(items))
+
+
+class _Placed(NamedTuple):
+    """A modifier and the cells (n_bins of them) on which it acts."""
+
+    channel: Channel
+    sample: Sample
+    modifier: AnyModifier
+    cells: Array
+
+
+def _cells(channels: list[Channel], layout: Layout, parameters: Parameters) -> Cells:
+    n_cells = layout.n_bins * layout.n_slots
+    nominal = np.zeros(n_cells)
+    placed: list[_Placed] = []
+    first = 0
+    for channel, (_, n) in zip(channels, layout.channels):
+        for slot, sample in enumerate(sorted(channel.samples, key=lambda s: s.name)):
+            cells = (first + np.arange(n)) * layout.n_slots + slot
+            nominal[cells] = sample.data
+            placed += [_Placed(channel, sample, m, cells) for m in sample.modifiers]
+        first += n
+
+    interpolating = [p for p in placed if isinstance(p.modifier, Normsys | Histosys)]
+    alphas = list(dict.fromkeys(p.modifier.name for p in interpolating))
+    row = {n: i for i, n in enumerate(alphas)}
+    factors = [n for n in parameters.names if n not in row]
+    lo, hi = np.ones((2, len(alphas), n_cells))
+    symmetric, asymmetric = np.zeros((2, len(alphas), n_cells))
+    for p in interpolating:
+        at = row[p.modifier.name], p.cells
+        if isinstance(p.modifier, Normsys):
+            lo[at], hi[at] = p.modifier.data.lo, p.modifier.data.hi
+        elif isinstance(p.modifier, Histosys):
+            up = np.subtract(p.modifier.data.hi_data, p.sample.data)
+            down = np.subtract(p.sample.data, p.modifier.data.lo_data)
+            symmetric[at], asymmetric[at] = (up + down) / 2, (up - down) / 2
+    position = np.array([parameters.index(n) for n in alphas + factors], dtype=int)
+    return Cells(
+        nominal=nominal,
+        alphas=position[: len(alphas)],
+        factors=position[len(alphas) :],
+        order=np.argsort(position),
+        log_hi=np.log(hi),
+        log_lo=np.log(lo),
+        polynomial=polynomial_of(lo, hi),
+        symmetric=symmetric,
+        asymmetric=asymmetric,
+        slots=_slots(placed, n_cells, {n: i for i, n in enumerate(factors)}),
+    )
+
+
+def _slots(placed: list[_Placed], n_cells: int, position: dict[str, int]) -> np.ndarray:
+    """The factors of each cell, (C, T), padded with `len(position)`."""
+    lists: list[list[int]] = [[] for _ in range(n_cells)]
+    first_cells: dict[str, dict[str, int]] = {}
+    for p in placed:
+        kind, name = kind_of(p.modifier), p.modifier.name
+        if kind in ("histosys", "normsys"):
+            continue
+        offset = 0
+        if kind == "staterror":
+            starts = first_cells.setdefault(name, {})
+            offset = starts.setdefault(p.channel.name, sum(_bins(placed, name, starts)))
+        for i, cell in enumerate(p.cells.tolist()):
+            element = name if kind in ("normfactor", "lumi") else f"{name}[{offset + i}]"
+            if position[element] in lists[cell]:
+                raise InputError(
+                    place_of(p.channel, p.sample, p.modifier),
+                    "stands twice on the same sample",
+                    "remove one of the two",
+                )
+            lists[cell].append(position[element])
+    width = max(map(len, lists), default=0)
+    slots = np.full((n_cells, width), len(position))
+    for cell, held in enumerate(lists):
+        slots[cell, : len(held)] = held
+    return slots
+
+
+def _bins(placed: list[_Placed], name: str, channels: dict[str, int]) -> list[int]:
+    """The numbers of bins of those `channels` in which the staterror `name` stands."""
+    sizes = {p.channel.name: len(p.cells) for p in placed if p.modifier.name == name}
+    return [sizes[channel] for channel in channels]

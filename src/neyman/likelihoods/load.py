@@ -1,0 +1,28 @@
+"""From a file to a likelihood, whichever road it comes from."""
+
+import pathlib
+from typing import Any
+
+from neyman.io.strict_json import read_json
+from neyman.likelihoods import histfactory
+from neyman.model import ObservedLikelihood
+from neyman.status import InputError
+
+
+def load(file: str | pathlib.Path | dict[str, Any], **options: Any) -> ObservedLikelihood:
+    """A likelihood from a file or a decoded document.
+
+    Args:
+        file: a HistFactory workspace: a `.json` or `.json.gz` file, or a dict.
+        options: passed on to the road, e.g. `measurement="NormalMeasurement"`; see
+            `neyman.likelihoods.histfactory.likelihood`.
+
+    Raises:
+        InputError: the file cannot be used; one line that names the place and the remedy.
+    """
+    if isinstance(file, dict):
+        return histfactory.likelihood(file, **options)
+    path = pathlib.Path(file)
+    if path.name.endswith((".json", ".json.gz")):
+        return histfactory.likelihood(read_json(path), **{"source": path.name, **options})
+    raise InputError(path.name, "is of no known kind", "give a .json or .json.gz workspace")

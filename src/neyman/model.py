@@ -1,0 +1,321 @@
+"""The two nouns in which every road ends: `Model`, p(x|theta), and `Likelihood`, theta -> log L.
+
+A model's data are x = (main, auxiliary):
+
+    log p(x|theta) = log p_main(main|theta) + sum_a log p_a(auxiliary_a|theta)
+
+The auxiliary measurements a are what constrains nuisance parameters, and they are data: toys
+throw them, posteriors read them as priors. Each is Normal(theta_a, sigma_a) or
+Poisson(tau_a theta_a); see `Auxiliary`. The main part is each road's own.
+"""
+
+import abc
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import numpy as np
+
+from neyman._jax import Array, Scalar, jax, jnp
+from neyman.auxiliary import Auxiliary
+from neyman.parameters import Parameters
+from neyman.status import InputError, Note
+
+
+class Data(NamedTuple):
+    """One data set: the main measurement (an array or a pytree) and the auxiliary ones, (A,)."""
+
+    main: Any
+    auxiliary: Array
+
+
+class Derivatives(NamedTuple):
+    """-log p, its gradient (P,) and its Hessian (P, P) with respect to theta.
+
+    `information` (P, P) is positive semi-definite and stands in for a Hessian that is not, far
+    from the maximum: the Fisher information where a model knows it.
+    """
+
+    value: Scalar
+    gradient: Array
+    hessian: Array
+    information: Array | None = None
+
+
+class Model(eqx.Module):
+    """p(x|theta): implement `main_log_prob`, and `main_sample` and `main_expected` where they
+    exist, for ONE theta of shape (P,) and ONE data set, in pure JAX.
+
+    How to add one: a subclass with the three methods, and one line in the table of
+    `tests/contracts/models.py`, which then checks gradient, jit, vmap and sampling.
+    Overriding `main_derivatives` with a closed form makes fits faster; one that also runs on
+    NumPy arrays says so with `eager`, and single fits then pay no compilation.
+    """
+
+    parameters: eqx.AbstractVar[Parameters]
+    auxiliary: eqx.AbstractVar[Auxiliary]
+    poi: eqx.AbstractVar[str | None]
+    """The parameter that an analysis of this model is about, where it names one."""
+    notes: eqx.AbstractVar[tuple[Note, ...]]
+    """What is legal but suspicious in the input that the model was made from."""
+    digest: eqx.AbstractVar[str]
+    """sha256 of the input that the model was made from; empty where there was none."""
+
+    @property
+    def eager(self) -> bool:
+        """Whether `derivatives` also runs on NumPy arrays, without compilation."""
+        return False
+
+    @abc.abstractmethod
+    def main_log_prob(self, theta: Array, main: Any) -> Scalar:
+        """log p_main(main|theta), with every constant of the density of the data."""
+
+    @abc.abstractmethod
+    def main_sample(self, key: Array, theta: Array) -> Any:
+        """One draw of the main measurement."""
+
+    @abc.abstractmethod
+    def main_expected(self, theta: Array) -> Any:
+        """The main measurement of the Asimov data (arXiv:1007.1727, section 3.2)."""
+
+    def expected_counts(self, theta: Array) -> Array | None:
+        """Expected numbers of events, shape (bins,); None where the model counts no events."""
+        return None
+
+    def describe_nonfinite(self, theta: np.ndarray, data: Data) -> str:
+        """The place (channel, bin, event) that makes log p(x|theta) not finite."""
+        return "the main measurement"
+
+    def main_derivatives(self, theta: Array, main: Any) -> Derivatives:
+        """Of -log p_main; by automatic differentiation unless a model knows better."""
+
+        def negative(t):
+            return -self.main_log_prob(t, main)
+
+        value, gradient = jax.value_and_grad(negative)(theta)
+        return Derivatives(value, gradient, jax.hessian(negative)(theta))
+
+    def log_prob(self, theta: Array, x: Data) -> Scalar:
+        """log p(x|theta), a scalar."""
+        return self.main_log_prob(theta, x.main) + self.auxiliary.log_prob(theta, x.auxiliary)
+
+    def derivatives(self, theta: Array, x: Data) -> Derivatives:
+        """-log p(x|theta) with gradient and Hessian."""
+        value, gradient, hessian, information = self.main_derivatives(theta, x.main)
+        terms = self.auxiliary.derivatives(theta, x.auxiliary)
+        xp = theta.__array_namespace__()
+        constraints = xp.diag(terms.curvature)
+        return Derivatives(
+            value + terms.value,
+            gradient + terms.gradient,
+            hessian + constraints,
+            None if information is None else information + constraints,
+        )
+
+    def sample(self, key: Array, theta: Array) -> Data:
+        """One draw of everything that is measured, auxiliary measurements included."""
+        main_key, auxiliary_key = jax.random.split(key)
+        return Data(self.main_sample(main_key, theta), self.auxiliary.sample(auxiliary_key, theta))
+
+    def expected(self, theta: Array) -> Data:
+        """The Asimov data of theta: what would be measured without fluctuations."""
+        return Data(self.main_expected(theta), self.auxiliary.expected(theta))
+
+    def observe(self, x: Data) -> "ObservedLikelihood":
+        """The likelihood of theta given x."""
+        return ObservedLikelihood(self, x)
+
+    def rename(self, names: Mapping[str, str]) -> "Model":
+        """The same model with other parameter names, `{old: new}`."""
+        return dataclasses.replace(
+            self,
+            parameters=self.parameters.rename(names),
+            auxiliary=self.auxiliary.rename(names),
+            poi=None if self.poi is None else names.get(self.poi, self.poi),
+        )
+
+
+class Likelihood(eqx.Module):
+    """theta -> log L at the observed data.
+
+    `model` and `data` are None where only the function is known (a surrogate): such a
+    likelihood cannot throw toys, and its type says so.
+    """
+
+    model: eqx.AbstractVar[Model | None]
+    data: eqx.AbstractVar[Data | None]
+
+    @property
+    @abc.abstractmethod
+    def parameters(self) -> Parameters:
+        """What theta means."""
+
+    @abc.abstractmethod
+    def log_prob(self, theta: Array) -> Scalar:
+        """log L(theta), a scalar, for one theta of shape (P,)."""
+
+    @abc.abstractmethod
+    def derivatives(self, theta: Array) -> Derivatives:
+        """-log L(theta) with gradient and Hessian."""
+
+    @abc.abstractmethod
+    def rename(self, names: Mapping[str, str]) -> "Likelihood":
+        """The same likelihood with other parameter names, `{old: new}`."""
+
+    def prefix(self, prefix: str, keep: Iterable[str] = ()) -> "Likelihood":
+        """Every parameter but those of `keep` renamed to prefix + name."""
+        kept = set(keep)
+        for name in kept:
+            self.parameters.index(name)
+        return self.rename({n: prefix + n for n in self.parameters.names if n not in kept})
+
+
+class ObservedLikelihood(Likelihood):
+    """The likelihood of a model at observed data; a pytree, so toys are a `vmap` over `data`."""
+
+    model: Model  # ty: ignore[incompatible-mutable-override]
+    data: Data  # ty: ignore[incompatible-mutable-override]
+
+    @property
+    def parameters(self) -> Parameters:
+        return self.model.parameters
+
+    def log_prob(self, theta: Array) -> Scalar:
+        return self.model.log_prob(theta, self.data)
+
+    def derivatives(self, theta: Array) -> Derivatives:
+        return self.model.derivatives(theta, self.data)
+
+    def rename(self, names: Mapping[str, str]) -> "ObservedLikelihood":
+        return ObservedLikelihood(self.model.rename(names), self.data)
+
+    def __add__(self, other: "ObservedLikelihood") -> "ObservedLikelihood":
+        """The likelihood of both measurements, joined by parameter name.
+
+        Auxiliary measurements of the same name count once where they are identical.
+
+        Raises:
+            InputError: a parameter, or an auxiliary measurement, has the same name in both
+                but is not the same; `rename` or `prefix` keep such apart.
+        """
+        model = JointModel.of((self.model, other.model))
+        auxiliary = joined_measurements((self, other), model.auxiliary)
+        return model.observe(Data((self.data.main, other.data.main), auxiliary))
+
+
+class JointModel(Model):
+    """Models measured together: independent main parts, shared parameters and constraints."""
+
+    parts: tuple[Model, ...]
+    parameters: Parameters = eqx.field(static=True)
+    auxiliary: Auxiliary
+    place: tuple[Array, ...]
+    """Per part, the position in theta of each of its parameters."""
+    inverse: tuple[Array, ...]
+    """Per part, the position in the part of each parameter of theta; absent ones past its end."""
+    poi: str | None = eqx.field(static=True)
+    notes: tuple[Note, ...] = eqx.field(static=True)
+    digest: str = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, parts: tuple[Model, ...]) -> "JointModel":
+        parameters = parts[0].parameters
+        for part in parts[1:]:
+            parameters = parameters.join(part.parameters)
+        place = tuple(
+            np.array([parameters.index(n) for n in p.parameters.names], dtype=int) for p in parts
+        )
+        inverse = tuple(
+            np.array([p.parameters.index_of.get(n, len(p.parameters)) for n in parameters.names])
+            for p in parts
+        )
+        auxiliary = Auxiliary.union([p.auxiliary for p in parts], place)
+        return cls(
+            parts=parts,
+            parameters=parameters,
+            auxiliary=auxiliary,
+            place=place,
+            inverse=inverse,
+            poi=next((part.poi for part in parts if part.poi is not None), None),
+            notes=tuple(note for part in parts for note in part.notes),
+            digest=" + ".join(filter(None, (part.digest for part in parts))),
+        )
+
+    @property
+    def eager(self) -> bool:
+        return all(part.eager for part in self.parts)
+
+    def _each(self, theta: Array, main: tuple):
+        return [(part, theta[i], x) for part, i, x in zip(self.parts, self.place, main)]
+
+    def main_log_prob(self, theta: Array, main: tuple) -> Scalar:
+        return sum(part.main_log_prob(t, x) for part, t, x in self._each(theta, main))
+
+    def main_derivatives(self, theta: Array, main: tuple) -> Derivatives:
+        xp = theta.__array_namespace__()
+        parts = [part.main_derivatives(t, x) for part, t, x in self._each(theta, main)]
+
+        def embedded(matrices):
+            padded = [xp.pad(m, (0, 1))[i][:, i] for m, i in zip(matrices, self.inverse)]
+            return sum(padded[1:], padded[0])
+
+        gradients = [xp.pad(d.gradient, (0, 1))[i] for d, i in zip(parts, self.inverse)]
+        known = [d.information for d in parts if d.information is not None]
+        return Derivatives(
+            sum(d.value for d in parts),
+            sum(gradients[1:], gradients[0]),
+            embedded([d.hessian for d in parts]),
+            embedded(known) if len(known) == len(parts) else None,
+        )
+
+    def main_sample(self, key: Array, theta: Array) -> tuple:
+        keys = jax.random.split(key, len(self.parts))
+        return tuple(
+            part.main_sample(k, theta[i]) for k, part, i in zip(keys, self.parts, self.place)
+        )
+
+    def main_expected(self, theta: Array) -> tuple:
+        return tuple(part.main_expected(theta[i]) for part, i in zip(self.parts, self.place))
+
+    def expected_counts(self, theta: Array) -> Array | None:
+        xp = theta.__array_namespace__()
+        counts = [part.expected_counts(theta[i]) for part, i in zip(self.parts, self.place)]
+        known = [c for c in counts if c is not None]
+        return xp.concatenate(known) if known else None
+
+    def describe_nonfinite(self, theta: np.ndarray, data: Data) -> str:
+        for part, t, x in self._each(theta, data.main):
+            if not np.isfinite(part.main_log_prob(jnp.asarray(t), x)):
+                return part.describe_nonfinite(t, Data(x, data.auxiliary))
+        return "an auxiliary measurement"
+
+
+def joined_measurements(
+    likelihoods: tuple[ObservedLikelihood, ...], joint: Auxiliary
+) -> np.ndarray:
+    """The auxiliary data of a joint model; one name measured with two values is an error."""
+    measured: dict[str, float] = {}
+    for like in likelihoods:
+        for name, value in zip(like.model.auxiliary.names, np.asarray(like.data.auxiliary)):
+            if measured.setdefault(name, float(value)) != value:
+                raise InputError(
+                    f"auxiliary measurement '{name}'",
+                    f"measured as {measured[name]:g} and as {value:g} in what is joined",
+                    "rename one of the parameters, or use prefix()",
+                )
+    return np.array([measured[name] for name in joint.names], dtype=float)
+
+
+def compiled(like: ObservedLikelihood) -> ObservedLikelihood:
+    """The same likelihood with jax arrays, so that fits are compiled: once per shape.
+
+    A likelihood of NumPy arrays (what `load` gives) runs without compilation, which is quicker
+    for one limit; the compiled one is a few times faster from the second fit on.
+    """
+    return jax.tree.map(jnp.asarray, like)
+
+
+def compiled_model(model: Model) -> Model:
+    """The same model with jax arrays."""
+    return jax.tree.map(jnp.asarray, model)

@@ -1,0 +1,147 @@
+"""Every way in which a result can fail or be doubtful.
+
+A `Status` is an integer with a severity, a message and a remedy. Being an integer it
+survives `jit` and `vmap` (`jnp.where(converged, Status.FINE, Status.NOT_CONVERGED)`), one
+per element of a batch; `Status(int(code))` brings it back. Which parameter, bin or event is
+meant stands in a `Note`, made on the way out. Bad input is no status but an `InputError`.
+"""
+
+import dataclasses
+import enum
+
+
+class Severity(enum.IntEnum):
+    FINE = 0
+    WARNING = 1
+    FAILED = 2
+
+
+class Status(enum.IntEnum):
+    """An outcome. Of several, the one with the largest value is the worst."""
+
+    severity: Severity
+    message: str
+    remedy: str
+
+    def __new__(cls, code: int, severity: Severity, message: str, remedy: str):
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.severity = severity
+        member.message = message
+        member.remedy = remedy
+        return member
+
+    FINE = 0, Severity.FINE, "fine", ""
+
+    AT_BOUND = (
+        10,
+        Severity.WARNING,
+        "a parameter is at its bound, so its error is one-sided",
+        "quote an interval or a limit instead of the error, or widen the bound",
+    )
+    SUSPICIOUS_INPUT = (
+        11,
+        Severity.WARNING,
+        "the input is legal but suspicious",
+        "check the places named",
+    )
+    FEW_EVENTS = (
+        12,
+        Severity.WARNING,
+        "fewer than 5 events are expected, where asymptotic formulas are not valid",
+        "use --null toys (null='toys' in Python) where the verb has it, or read it with care",
+    )
+    BEYOND_BOUND = (
+        13,
+        Severity.WARNING,
+        "a value tested lies beyond the upper bound of the parameter of interest, which was"
+        " raised for it",
+        "widen the bound of the parameter in the measurement, if values as large can be",
+    )
+    FLAT_DIRECTION = (
+        14,
+        Severity.WARNING,
+        "log L does not change along this direction, so its parameters have no value of their own",
+        "fix one of the parameters named",
+    )
+    NEGATIVE_YIELD = (
+        15,
+        Severity.WARNING,
+        "an expected yield is negative",
+        "check the sample named: its variations may be larger than its yield",
+    )
+
+    TOYS_FAILED = (
+        16,
+        Severity.WARNING,
+        "toys whose fit failed are left out of the p-values",
+        "if they are more than a few in a thousand, check the model's flat directions and bounds",
+    )
+
+    DAMAGED_CHUNK = (
+        17,
+        Severity.WARNING,
+        "a stored chunk is damaged and is computed again",
+        "check the disk",
+    )
+
+    NOT_CONVERGED = (
+        30,
+        Severity.FAILED,
+        "the fit did not converge",
+        "start elsewhere (init=), fix parameters, or widen bounds that are hit",
+    )
+    NO_ROOT = (
+        31,
+        Severity.FAILED,
+        "the p-value does not cross the level in the range searched",
+        "widen the range, or check that the data depend on the parameter of interest",
+    )
+    INSENSITIVE = (
+        32,
+        Severity.FAILED,
+        "the data do not depend on the parameter of interest",
+        "check that its sample has a yield above zero",
+    )
+    NOT_FINITE = (
+        33,
+        Severity.FAILED,
+        "log L is not finite",
+        "check the places named for yields of zero with events observed, or for NaN",
+    )
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+    @property
+    def failed(self) -> bool:
+        return self.severity is Severity.FAILED
+
+
+@dataclasses.dataclass(frozen=True)
+class Note:
+    """A status and the place it speaks of, e.g. "channel 'SR1', bin 3"."""
+
+    status: Status
+    place: str
+
+    def __str__(self) -> str:
+        where = f"{self.place}: " if self.place else ""
+        remedy = f"; {self.status.remedy}" if self.status.remedy else ""
+        return f"{where}{self.status.message}{remedy}"
+
+
+def worst(notes: tuple[Note, ...]) -> Status:
+    """The most severe status of `notes`; `Status.FINE` where there are none."""
+    return max((note.status for note in notes), default=Status.FINE)
+
+
+class InputError(ValueError):
+    """Input that cannot be used. The message is one line: the place, what is wrong, the remedy."""
+
+    def __init__(self, place: str, problem: str, remedy: str = ""):
+        self.place, self.problem, self.remedy = place, problem, remedy
+        super().__init__(" ".join(f"{place}: {problem}{'; ' + remedy if remedy else ''}".split()))
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        return type(self), (self.place, self.problem, self.remedy)  # so that workers can send it

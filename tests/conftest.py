@@ -1,0 +1,38 @@
+"""Strict numerics for every test: types checked at run time, dtypes and ranks never promoted."""
+
+import pathlib
+
+import jaxtyping
+
+hook = jaxtyping.install_import_hook("neyman", "beartype.beartype")
+hook.install() if hasattr(hook, "install") else None
+
+import pytest  # noqa: E402
+
+from neyman._jax import jax  # noqa: E402
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+SHARED = pathlib.Path(__file__).parents[2] / "shared"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the slow tests only")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    chosen = config.getoption("--slow")
+    skip = pytest.mark.skip(reason="runs with --slow (make slow)" if not chosen else "not slow")
+    for item in items:
+        if ("slow" in item.keywords) != chosen:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> pathlib.Path:
+    """`../shared/data`; what needs it is skipped where it is absent."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip("../shared/data is absent")
+    return folder
