@@ -1,5 +1,6 @@
 """Strict numerics for every test: types checked at run time, dtypes and ranks never promoted."""
 
+import os
 import pathlib
 
 import jaxtyping
@@ -7,12 +8,22 @@ import jaxtyping
 hook = jaxtyping.install_import_hook("neyman", "beartype.beartype")
 hook.install() if hasattr(hook, "install") else None
 
+import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 
 from neyman._jax import jax  # noqa: E402
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# The same examples on every run, at any speed; HYPOTHESIS_PROFILE=default draws new ones.
+hypothesis.settings.register_profile(
+    "repeatable",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 SHARED = pathlib.Path(__file__).parents[2] / "shared"
 

@@ -169,12 +169,11 @@ def test_a_terminal_without_utf8(ws, tmp_path, monkeypatch):
     assert b"\\u03a3" in stream.buffer.getvalue()
 
 
-def test_help_is_quick_and_imports_nothing_heavy():
+def test_help_imports_nothing_heavy():
     script = (
         "import sys; from neyman.cli import main; main(['limit', '--help']);"
         "heavy = {'jax', 'numpy', 'scipy', 'matplotlib', 'equinox', 'rich.table'};"
-        "import time; sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules)"
-        " else 'slow' if time.process_time() > 0.5 else 0)"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

@@ -14,7 +14,6 @@ import json
 import math
 import pathlib
 import re
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -471,7 +470,6 @@ MORE = [
 @pytest.mark.parametrize("case", CASES + MORE, ids=lambda case: case.name)
 def test_python(case, tmp_path):
     path = case.write(tmp_path)
-    started = time.process_time()
     if case.status is None:
         with pytest.raises(ny.InputError) as caught:
             ny.load(path)
@@ -486,7 +484,6 @@ def test_python(case, tmp_path):
             result = verbs[name](like)
             notes = [str(note) for note in result.notes if note.status is case.status]
             assert any(case.place in note and case.remedy in note for note in notes), result.message
-    assert time.process_time() - started < 2.0
 
 
 @pytest.mark.parametrize("case", CASES + MORE, ids=lambda case: case.name)

@@ -4,7 +4,6 @@ import gzip
 import io
 import json
 import tarfile
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -165,7 +164,7 @@ def test_a_tar_cut_anywhere_is_refused(tmp_path):
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_mutations_are_read_or_refused(tmp_path_factory, data):
     form = data.draw(st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]))
     content = bytearray(tar_of(*FILES.items(), form=form))
@@ -179,13 +178,11 @@ def test_mutations_are_read_or_refused(tmp_path_factory, data):
             content[block + 148 : block + 156] = b"%06o\0 " % total
     path = tmp_path_factory.getbasetemp() / "mutant.tar"
     path.write_bytes(bytes(content))
-    start_time = time.process_time()
     try:
         files = archive.read_archive(path)
         assert sum(map(len, files.values())) <= len(content)
     except InputError as error:
         assert "\n" not in str(error)
-    assert time.process_time() - start_time < 1
 
 
 def test_the_real_archive(histfactory):

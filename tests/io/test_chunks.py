@@ -35,7 +35,7 @@ arrays = hnp.arrays(dtypes, hnp.array_shapes(min_dims=0, min_side=0, max_dims=4)
 
 
 @given(st.dictionaries(st.from_regex(r"\A[\w.\[\]]{1,20}\Z", fullmatch=True), arrays, max_size=4))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_round_trip(values):
     values = {name: value for name, value in values.items() if name.isascii()}
     result = decode(encode(values, LABEL), LABEL, "f")
@@ -160,7 +160,7 @@ def test_every_flipped_byte_is_found(data, flip):
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_mutations_raise_nothing_else(data, draw):
     size = len(LABEL) + 65
     changed = bytearray(data[: -2 - size] + b"\0\0")

@@ -145,7 +145,7 @@ OPERATIONS = st.builds(
 
 
 @given(DOCUMENTS, st.lists(OPERATIONS, min_size=1, max_size=4))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_as_python_jsonpatch(document, patch):
     """Same result or both refuse, but for what the peer accepts against the RFC."""
     jsonpatch = pytest.importorskip("jsonpatch")

@@ -3,7 +3,6 @@
 import gzip
 import json
 import math
-import time
 
 import numpy as np
 import pytest
@@ -96,9 +95,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize(("data", "message"), [h[1:] for h in HOSTILE], ids=[h[0] for h in HOSTILE])
 def test_hostile(data, message):
-    start = time.process_time()
     assert message in refusal(data)
-    assert time.process_time() - start < 1
 
 
 def test_the_caps():
@@ -125,28 +122,26 @@ def depth(value):
 
 
 def parsed_or_refused(data):
-    """Bytes give what `json.loads` gives, or an InputError of one line, within a second."""
-    start = time.process_time()
+    """Bytes give what `json.loads` gives, or an InputError of one line."""
     try:
         document = parse_json(data, "f")
     except InputError as error:
         assert "\n" not in str(error)
     else:
         assert document == json.loads(data)
-    assert time.process_time() - start < 1
 
 
 SOUP = st.text(alphabet='[]{}",:\\ \n-+.0123eEaux/tfnNIy\u00e9\ud800', max_size=60)
 
 
 @given(st.binary(max_size=100) | SOUP.map(lambda text: text.encode("utf-8", "surrogatepass")))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 def test_any_bytes(data):
     parsed_or_refused(data)
 
 
 @given(st.data())
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 def test_mutations_of_a_workspace(data):
     text = bytearray(json.dumps(WORKSPACE).encode())
     pieces = [b"NaN", b"1e999", b'"', b"\\", b"[", b"}", b",", b"\xff", b"\\ud800", b"9" * 500]
