@@ -30,6 +30,8 @@ TIE = 1e-7
 """Statistics closer than this are equal: discrete data give ties up to the fits' accuracy."""
 MOST_VALUES = 8
 """Toys are tested at up to this many mu in one program, whatever their number."""
+SIDE = {"qtilde": -1, "q": -1, "q0": 1, "t": 0}
+"""Per statistic, the sign of mu^ - mu where it counts; 0 where both count."""
 SMALL = 30
 """Models with up to this many parameters are fitted eight together."""
 
@@ -38,7 +40,7 @@ class Toys(NamedTuple):
     """n toys, tested at K values of mu."""
 
     statistic: np.ndarray
-    """q at each tested mu (arXiv:1007.1727, eq. 14 or 16), (n, K); NaN where a fit failed."""
+    """At each tested mu (arXiv:1007.1727, eq. 8, 12, 14 or 16), (n, K); NaN where a fit failed."""
     poi_hat: np.ndarray
     """The fitted parameter of interest, (n,)."""
     status: np.ndarray
@@ -58,6 +60,8 @@ class Truth(NamedTuple):
     """The tested mu, up to `MOST_VALUES`."""
     poi: int
     """Position of the parameter of interest in theta."""
+    held: tuple[int, ...] = ()
+    """Positions of further parameters of interest, held at theta where mu is tested."""
 
 
 class Chunk(NamedTuple):
@@ -66,7 +70,7 @@ class Chunk(NamedTuple):
     model: Model
     truth: Truth
     statistic: str
-    """"qtilde", "q" or "q0"."""
+    """"qtilde", "q", "q0" or "t"."""
     seed: int
     stream: int
     first: int
@@ -81,7 +85,7 @@ def throw(chunk: Chunk) -> Toys:
     if chunk.statistic == "qtilde":  # arXiv:1007.1727, eq. 16: mu^ below 0 is replaced by 0
         lower[truth.poi] = max(lower[truth.poi], 0.0)
     free = ~p.fixed
-    free[truth.poi] = True
+    free[[truth.poi, *truth.held]] = True
     values = np.zeros(MOST_VALUES)
     values[: len(truth.values)] = truth.values
     thrown = _throw(
@@ -90,8 +94,9 @@ def throw(chunk: Chunk) -> Toys:
         jnp.asarray(truth.proposal),
         jnp.asarray(values),
         len(truth.values),
-        chunk.statistic == "q0",
+        SIDE[chunk.statistic],
         jnp.arange(len(p)) == truth.poi,
+        jnp.asarray(np.isin(np.arange(len(p)), truth.held)),
         jnp.asarray(free),
         jnp.asarray(lower),
         jnp.asarray(p.upper),
@@ -125,8 +130,9 @@ def _throw(
     proposal,
     values,
     n_values,
-    excess,
+    side,
     is_poi,
+    also_held,
     free,
     lower,
     upper,
@@ -148,12 +154,13 @@ def _throw(
         def fit(stage, carry):
             """Stage 0 is the best fit, stage k the fit at values[k - 1]."""
             start, fitted, poi_hat, status = carry
-            held = (stage > 0) & is_poi
+            held = (stage > 0) & (is_poi | also_held)
             moves = free & ~held
+            tested = jnp.where(is_poi, values[stage - 1], theta)
             found = jax.lax.while_loop(
                 going_on,
                 lambda state: step(like, state, moves, lower, upper),
-                initial(like, jnp.where(held, values[stage - 1], start), moves, lower, upper),
+                initial(like, jnp.where(held, tested, start), moves, lower, upper),
             )
             fitted = fitted.at[stage].set(found.derivatives.value)
             here = jnp.sum(jnp.where(is_poi, found.theta, 0.0))
@@ -163,7 +170,7 @@ def _throw(
         empty = jnp.zeros(MOST_VALUES + 1), jnp.zeros(()), jnp.asarray(int(Status.FINE))
         _, fitted, poi_hat, status = jax.lax.fori_loop(0, n_values + 1, fit, (generated, *empty))
         delta = jnp.maximum(0.0, 2.0 * (fitted[1:] - fitted[0]))
-        counts = jnp.where(excess, poi_hat >= values, poi_hat <= values)
+        counts = side * (poi_hat - values) >= 0
         return jnp.where(counts, delta, 0.0), poi_hat, status, log_weight
 
     return jax.lax.map(one, index, batch_size=batch_size)
