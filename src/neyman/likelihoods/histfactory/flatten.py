@@ -19,8 +19,10 @@ from neyman.likelihoods.histfactory.workspace import (
     AnyModifier,
     Channel,
     Histosys,
+    HistosysData,
     Measurement,
     Normsys,
+    NormsysData,
     Sample,
     Workspace,
 )
@@ -29,7 +31,12 @@ from neyman.status import InputError
 
 
 class Cells(eqx.Module):
-    """The numbers of a workspace with A alphas and F factor parameters."""
+    """The numbers of a workspace with A alphas and F factor parameters.
+
+    The alphas stand in the order: those without histosys, those with both kinds, those with
+    histosys alone; so the first N may have normsys and the last H have histosys. The normsys
+    are E entries, an alpha and a cell each: most alphas scale few cells.
+    """
 
     nominal: Array
     """Yields, (C,)."""
@@ -39,15 +46,23 @@ class Cells(eqx.Module):
     """Index in theta of each factor parameter, (F,)."""
     order: Array
     """Position of each parameter of theta in (alphas, factors), (P,)."""
+    n_normsys: int = eqx.field(static=True)
+    """N"""
+    scaled_by: Array
+    """The alpha of each normsys entry, (E,)."""
+    scaled: Array
+    """The cell of each normsys entry, (E,)."""
+    scales: Array
+    """The normsys entries of each cell, (C, M); E stands for none."""
     log_hi: Array
-    """log of the normsys variations, (A, C), 0 where there is none; `log_lo` likewise."""
+    """log of the normsys variations, (E,); `log_lo` likewise."""
     log_lo: Array
     polynomial: Array
-    """Coefficients of interpolation code 4, (6, A, C)."""
+    """Coefficients of interpolation code 4, (6, E)."""
     symmetric: Array
-    """S of the histosys variations, (A, C), 0 where there is none."""
+    """S of the histosys variations, (H, C), 0 where there is none."""
     asymmetric: Array
-    """A of the histosys variations, (A, C)."""
+    """A of the histosys variations, (H, C)."""
     slots: Array
     """The factors of each cell as positions in `factors`, (C, T); F stands for none."""
 
@@ -138,26 +153,39 @@ def _cells(channels: list[Channel], layout: Layout, parameters: Parameters) -> C
             placed += [_Placed(channel, sample, m, cells) for m in sample.modifiers]
         first += n
 
-    interpolating = [p for p in placed if isinstance(p.modifier, Normsys | Histosys)]
-    alphas = list(dict.fromkeys(p.modifier.name for p in interpolating))
-    row = {n: i for i, n in enumerate(alphas)}
+    entries: list[tuple[str, int, float, float]] = []
+    variations: list[tuple[str, Array, Array, Array]] = []
+    for p in placed:
+        name, data = p.modifier.name, p.modifier.data
+        if isinstance(data, NormsysData) and (data.lo, data.hi) != (1, 1):
+            entries += [(name, cell, data.lo, data.hi) for cell in p.cells.tolist()]
+        elif isinstance(data, HistosysData):
+            up = np.subtract(data.hi_data, p.sample.data)
+            down = np.subtract(p.sample.data, data.lo_data)
+            if np.any(up) or np.any(down):
+                variations.append((name, p.cells, (up + down) / 2, (up - down) / 2))
+    scaling, adding = {name for name, *_ in entries}, {name for name, *_ in variations}
+    kinds = Normsys | Histosys
+    alphas = list(dict.fromkeys(p.modifier.name for p in placed if isinstance(p.modifier, kinds)))
+    alphas.sort(key=lambda name: (name in adding) + (name in adding and name not in scaling))
+    row = {name: i for i, name in enumerate(alphas)}
     factors = [n for n in parameters.names if n not in row]
-    lo, hi = np.ones((2, len(alphas), n_cells))
-    symmetric, asymmetric = np.zeros((2, len(alphas), n_cells))
-    for p in interpolating:
-        at = row[p.modifier.name], p.cells
-        if isinstance(p.modifier, Normsys):
-            lo[at], hi[at] = p.modifier.data.lo, p.modifier.data.hi
-        elif isinstance(p.modifier, Histosys):
-            up = np.subtract(p.modifier.data.hi_data, p.sample.data)
-            down = np.subtract(p.sample.data, p.modifier.data.lo_data)
-            symmetric[at], asymmetric[at] = (up + down) / 2, (up - down) / 2
+    symmetric, asymmetric = np.zeros((2, len(adding), n_cells))
+    for name, cells, s, a in variations:
+        at = row[name] - len(alphas) + len(adding), cells
+        symmetric[at], asymmetric[at] = s, a
+    lo, hi = np.array([(lo, hi) for _, _, lo, hi in entries], dtype=float).reshape(-1, 2).T
+    scaled = np.array([cell for _, cell, _, _ in entries], dtype=int)
     position = np.array([parameters.index(n) for n in alphas + factors], dtype=int)
     return Cells(
         nominal=nominal,
         alphas=position[: len(alphas)],
         factors=position[len(alphas) :],
         order=np.argsort(position),
+        n_normsys=len(alphas) - len(adding - scaling),
+        scaled_by=np.array([row[name] for name, *_ in entries], dtype=int),
+        scaled=scaled,
+        scales=_padded([np.flatnonzero(scaled == cell) for cell in range(n_cells)], len(entries)),
         log_hi=np.log(hi),
         log_lo=np.log(lo),
         polynomial=polynomial_of(lo, hi),
@@ -165,6 +193,14 @@ def _cells(channels: list[Channel], layout: Layout, parameters: Parameters) -> C
         asymmetric=asymmetric,
         slots=_slots(placed, n_cells, {n: i for i, n in enumerate(factors)}),
     )
+
+
+def _padded(lists: list, filling: int) -> np.ndarray:
+    """Lists of integers as the rows of one array, filled up at their ends."""
+    padded = np.full((len(lists), max(map(len, lists), default=0)), filling)
+    for row, held in zip(padded, lists):
+        row[: len(held)] = held
+    return padded
 
 
 def _slots(placed: list[_Placed], n_cells: int, position: dict[str, int]) -> np.ndarray:
@@ -188,11 +224,7 @@ def _slots(placed: list[_Placed], n_cells: int, position: dict[str, int]) -> np.
                     "remove one of the two",
                 )
             lists[cell].append(position[element])
-    width = max(map(len, lists), default=0)
-    slots = np.full((n_cells, width), len(position))
-    for cell, held in enumerate(lists):
-        slots[cell, : len(held)] = held
-    return slots
+    return _padded(lists, len(position))
 
 
 def _bins(placed: list[_Placed], name: str, channels: dict[str, int]) -> list[int]:

@@ -33,11 +33,10 @@ MULTIPLICATIVE_CODES = ("1", "4")
 
 
 class Basis(NamedTuple):
-    """The functions p and g of the additive codes with their derivatives, each (P,)."""
+    """The functions p and g of the additive codes with the derivatives of g, each (P,)."""
 
     p: Array
-    dp: Array
-    ddp: Array
+    """p' is 1 and p'' is 0 in every code."""
     g: Array
     dg: Array
     ddg: Array
@@ -46,27 +45,26 @@ class Basis(NamedTuple):
 def additive_basis(code: str, alpha: Array) -> Basis:
     """(p, g) of an additive code at `alpha` (P,)."""
     xp = alpha.__array_namespace__()
-    one, zero = xp.ones_like(alpha), xp.zeros_like(alpha)
     sign = xp.where(alpha > 0, 1.0, -1.0)
     if code == "0":
-        return Basis(alpha, one, zero, xp.abs(alpha), sign, zero)
+        return Basis(alpha, xp.abs(alpha), sign, xp.zeros_like(alpha))
     if code == "2":
         above, inside = alpha > 1, xp.abs(alpha) <= 1
         p = xp.where(above, alpha - 1.0, alpha)
         outside = xp.where(above, 2.0 * (alpha - 1.0), -2.0 * alpha)
         g = xp.where(inside, alpha**2, outside)
         dg = xp.where(inside, 2.0 * alpha, 2.0 * sign)
-        return Basis(p, one, zero, g, dg, xp.where(inside, 2.0, 0.0))
+        return Basis(p, g, dg, xp.where(inside, 2.0, 0.0))
     inside = xp.abs(alpha) < 1
     square = alpha**2
     g = xp.where(inside, square * (15.0 + square * (3.0 * square - 10.0)) / 8.0, xp.abs(alpha))
     dg = xp.where(inside, alpha * (15.0 + square * (9.0 * square - 20.0)) / 4.0, sign)
     ddg = xp.where(inside, 15.0 * (1.0 - square) * (1.0 - 3.0 * square) / 4.0, 0.0)
-    return Basis(alpha, one, zero, g, dg, ddg)
+    return Basis(alpha, g, dg, ddg)
 
 
 class Factors(NamedTuple):
-    """f of the multiplicative codes, and f'/f and f''/f, each (P, C)."""
+    """f of the multiplicative codes, and f'/f and f''/f, each (E,)."""
 
     value: Array
     first: Array
@@ -76,12 +74,11 @@ class Factors(NamedTuple):
 def multiplicative_factors(
     code: str, alpha: Array, log_hi: Array, log_lo: Array, polynomial: Array
 ) -> Factors:
-    """f of a multiplicative code at `alpha` (P,) for variations of shape (P, C).
+    """f of a multiplicative code, each alpha (E,) with a variation of its own.
 
-    `polynomial` (6, P, C) is what `polynomial_of` gives; code 1 does not read it.
+    `polynomial` (6, E) is what `polynomial_of` gives; code 1 does not read it.
     """
-    xp = alpha.__array_namespace__()
-    a = alpha[:, None]
+    xp, a = alpha.__array_namespace__(), alpha
     slope = xp.where(a >= 0, log_hi, -log_lo)
     outside, first, second = xp.exp(slope * a), slope, slope**2
     if code == "1":

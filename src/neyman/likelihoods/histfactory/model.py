@@ -24,6 +24,8 @@ from neyman._jax import Array, Scalar, jax, jnp
 from neyman.auxiliary import Auxiliary
 from neyman.likelihoods.histfactory.flatten import Cells, Layout
 from neyman.likelihoods.histfactory.interpolation import (
+    Basis,
+    Factors,
     additive_basis,
     multiplicative_factors,
 )
@@ -66,7 +68,7 @@ class HistFactoryModel(Model):
         """y, (B, K): per bin, the samples in the order of `layout.samples`."""
         xp = theta.__array_namespace__()
         alpha = theta[self.cells.alphas]
-        base, scale = self._base(alpha)[0], self._scale(alpha)[0]
+        base, scale = self._base(self._basis(alpha)), self._scale(self._entries(alpha).value)
         y = base * scale * xp.prod(self._slot_values(theta), axis=1)
         return y.reshape(self.layout.n_bins, self.layout.n_slots)
 
@@ -74,8 +76,12 @@ class HistFactoryModel(Model):
         xp, c = theta.__array_namespace__(), self.cells
         by_bin = (self.layout.n_bins, self.layout.n_slots)
         alpha = theta[c.alphas]
-        B, D, DD = self._base(alpha)
-        F, U, V = self._scale(alpha)
+        basis = self._basis(alpha)
+        B = self._base(basis)
+        D = c.symmetric + basis.dg[:, None] * c.asymmetric
+        f = self._entries(alpha)
+        F = self._scale(f.value)
+        U = _dense(f.first, (c.scaled_by, c.scaled), (c.n_normsys, len(c.nominal)))
         t = self._slot_values(theta)
         W, dW = xp.prod(t, axis=1), _leave_one_out(t)
 
@@ -85,7 +91,7 @@ class HistFactoryModel(Model):
         ratio = main / seen
         r = xp.repeat(1.0 - ratio, by_bin[1])
         BU = B[None] * U
-        slope, half = D + BU, D + 0.5 * BU
+        slope, half = _sum_of_rows(BU, D, len(alpha)), _sum_of_rows(0.5 * BU, D, len(alpha))
         dWdt = _scatter(dW, c.slots, len(c.factors))
 
         J = xp.concatenate(
@@ -95,8 +101,10 @@ class HistFactoryModel(Model):
             ]
         )[c.order]
         w = r * F * W
-        Z = (half * w[None]) @ U.T
-        alpha_alpha = Z + Z.T + xp.diag((V - U * U) @ (w * B) + DD @ w)
+        Z = xp.pad((half * w[None]) @ U.T, ((0, 0), (0, len(alpha) - c.n_normsys)))
+        bent = _sums((f.second - f.first**2) * (w * B)[c.scaled], c.scaled_by, len(alpha))
+        bent = bent + xp.pad(basis.ddg * (c.asymmetric @ w), (len(alpha) - len(basis.ddg), 0))
+        alpha_alpha = Z + Z.T + xp.diag(bent)
         alpha_t = (slope * (r * F)[None]) @ dWdt
         t_t = _pairs(t, r * B * F, c.slots, len(c.factors))
         curvature = xp.block([[alpha_alpha, alpha_t], [alpha_t.T, t_t]])[c.order][:, c.order]
@@ -108,20 +116,26 @@ class HistFactoryModel(Model):
             (J / xp.where(lam > 0, lam, 1.0)[None]) @ J.T,
         )
 
-    def _base(self, alpha: Array) -> tuple[Array, Array, Array]:
-        """B (C,), and dB/dalpha and d2B/dalpha2 (A, C)."""
-        c = self.cells
-        basis = additive_basis(self.histosys_code, alpha)
-        B = c.nominal + basis.p @ c.symmetric + basis.g @ c.asymmetric
-        D = basis.dp[:, None] * c.symmetric + basis.dg[:, None] * c.asymmetric
-        DD = basis.ddp[:, None] * c.symmetric + basis.ddg[:, None] * c.asymmetric
-        return B, D, DD
+    def _basis(self, alpha: Array) -> Basis:
+        """The additive basis of the alphas that have histosys, (H,) each."""
+        return additive_basis(self.histosys_code, alpha[len(alpha) - len(self.cells.symmetric) :])
 
-    def _scale(self, alpha: Array) -> tuple[Array, Array, Array]:
-        """F (C,), and f'/f and f''/f (A, C)."""
-        xp, c = alpha.__array_namespace__(), self.cells
-        f = multiplicative_factors(self.normsys_code, alpha, c.log_hi, c.log_lo, c.polynomial)
-        return xp.prod(f.value, axis=0), f.first, f.second
+    def _base(self, basis: Basis) -> Array:
+        """B, (C,)."""
+        c = self.cells
+        return c.nominal + basis.p @ c.symmetric + basis.g @ c.asymmetric
+
+    def _entries(self, alpha: Array) -> Factors:
+        """f, f'/f and f''/f of the normsys entries, (E,) each."""
+        c = self.cells
+        return multiplicative_factors(
+            self.normsys_code, alpha[c.scaled_by], c.log_hi, c.log_lo, c.polynomial
+        )
+
+    def _scale(self, f: Array) -> Array:
+        """F, (C,), from the f of the entries."""
+        xp = f.__array_namespace__()
+        return xp.prod(xp.concatenate([f, xp.ones(1)])[self.cells.scales], axis=1)
 
     def _slot_values(self, theta: Array) -> Array:
         """The factors of each cell, (C, T)."""
@@ -157,16 +171,33 @@ def _leave_one_out(t: Array) -> Array:
     return xp.stack(columns, axis=1) if columns else t
 
 
+def _sum_of_rows(first: Array, last: Array, n: int) -> Array:
+    """(n, C) with `first` added to its first rows and `last` to its last ones."""
+    xp = first.__array_namespace__()
+    alone, both = n - len(last), len(first) + len(last) - n
+    return xp.concatenate([first[:alone], first[alone:] + last[:both], last[both:]])
+
+
+def _dense(values: Array, index: tuple[Array, Array], shape: tuple[int, int]) -> Array:
+    """A matrix with `values` (n,) at `index`, 0 elsewhere."""
+    if values.__array_namespace__() is not np:
+        return jnp.zeros(shape).at[index].set(values)
+    dense = np.zeros(shape)
+    dense[index] = values
+    return dense
+
+
+def _sums(values: Array, index: Array, n: int) -> Array:
+    """(n,) with the sum of the `values` of each index."""
+    if values.__array_namespace__() is np:
+        return np.bincount(index, values, n)
+    return jnp.zeros(n).at[index].add(values)
+
+
 def _scatter(values: Array, slots: Array, n_factors: int) -> Array:
     """(C, F) with `values` (C, T) at the factors of each cell; unused slots are dropped."""
-    rows = np.arange(len(slots))[:, None]
-    shape = (len(slots), n_factors + 1)
-    if values.__array_namespace__() is np:
-        dense = np.zeros(shape)
-        dense[rows, slots] = values
-    else:
-        dense = jnp.zeros(shape).at[rows, slots].set(values)
-    return dense[:, :n_factors]
+    rows = np.broadcast_to(np.arange(len(slots))[:, None], slots.shape)
+    return _dense(values, (rows, slots), (len(slots), n_factors + 1))[:, :n_factors]
 
 
 def _pairs(t: Array, weight: Array, slots: Array, n_factors: int) -> Array:
@@ -179,9 +210,6 @@ def _pairs(t: Array, weight: Array, slots: Array, n_factors: int) -> Array:
             others = [k for k in range(t.shape[1]) if k not in (i, j)]
             values.append(weight * xp.prod(t[:, others], axis=1))
             index.append(slots[:, i] * size + slots[:, j])
-    if xp is np:
-        sums = np.bincount(np.concatenate(index), np.concatenate(values), size * size)
-    else:
-        sums = jnp.zeros(size * size).at[jnp.concatenate(index)].add(jnp.concatenate(values))
+    sums = _sums(xp.concatenate(values), xp.concatenate(index), size * size)
     half = sums.reshape(size, size)[:n_factors, :n_factors]
     return half + half.T
