@@ -10,15 +10,17 @@ predicts (Nocedal and Wright, Numerical Optimization, 2nd ed., chapters 4 and 16
 the damping grows, by as much as a parabola through the step asks for. Parameters that a step
 would take out of the box stop at their bounds, and the others are solved for again with those
 held. Far from the minimum, where H is not positive definite, the Fisher information takes its
-place. The fit has converged when a step was taken whose Newton decrement gradient^T H^-1
-gradient was below `TOLERANCE`: twice the distance to the minimum in log L before that step,
-squared by it. That step is taken whatever f says: its gain is below the rounding of f.
+place. Where the Newton decrement gradient^T H^-1 gradient, twice the distance to the minimum in
+log L, is below `TOLERANCE`, a step squares it whatever f says: its gain is below the rounding of
+f. The fit has converged after that step, or where the decrement is below `NEGLIGIBLE`; a last
+step is then taken by the quadratic model alone, without evaluating f.
 
 `step` is written once, for either array library: NumPy runs it in a Python loop without
 compilation, jax in a `while_loop`.
 """
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +32,7 @@ from neyman.parameters import Parameters
 from neyman.status import Status
 
 TOLERANCE = 1e-9
+NEGLIGIBLE = 1e-13
 MAX_STEPS = 200
 MAX_DAMPING = 1e10
 SHORTEN = 0.3
@@ -42,10 +45,10 @@ class Minimum(NamedTuple):
     theta: Array
     """(P,)"""
     derivatives: Derivatives
-    """Of -log L at theta."""
+    """Of -log L at theta; after convergence the Hessian is that of the last evaluation, at
+    most sqrt(`NEGLIGIBLE`) standard deviations away."""
     decrement: Scalar
-    """Newton decrement before the last step: about twice its gain in log L."""
-    damping: Scalar
+    """Newton decrement: about twice the distance to the minimum in log L."""
     iterations: Scalar
     status: Scalar
     """A code of `Status`: FINE, NOT_CONVERGED or NOT_FINITE."""
@@ -54,6 +57,29 @@ class Minimum(NamedTuple):
     def value(self) -> float:
         """-log L"""
         return float(self.derivatives.value)
+
+
+class Proposal(NamedTuple):
+    """The step that the quadratic model asks for."""
+
+    move: Array
+    """(P,)"""
+    gain: Scalar
+    """By how much the quadratic model falls along `move`."""
+    slope: Scalar
+    """gradient . move"""
+    decrement: Scalar
+
+
+class State(NamedTuple):
+    """A minimisation under way."""
+
+    theta: Array
+    derivatives: Derivatives
+    damping: Scalar
+    iterations: Scalar
+    status: Scalar
+    proposal: Proposal
 
 
 def minimise(like: Likelihood, start: Array, free: np.ndarray) -> Minimum:
@@ -69,13 +95,12 @@ def minimise(like: Likelihood, start: Array, free: np.ndarray) -> Minimum:
             state = initial(like, np.asarray(start, dtype=float), free, p.lower, p.upper)
             while going_on(state):
                 state = step(like, state, free, p.lower, p.upper)
-        return state
+            return finished(state)
     vectors, hessian = _compiled(like, np.asarray(start, dtype=float), free, *_bounds(p))
-    theta, gradient, (value, decrement, damping, iterations, status) = np.split(
-        np.asarray(vectors), [len(p), 2 * len(p)]
-    )
-    derivatives = Derivatives(value, gradient, np.asarray(hessian))
-    return Minimum(theta, derivatives, decrement, damping, iterations, status)
+    vectors, n = np.asarray(vectors), len(p)
+    value, decrement, iterations, status = vectors[2 * n :]
+    derivatives = Derivatives(value, vectors[n : 2 * n], np.asarray(hessian))
+    return Minimum(vectors[:n], derivatives, decrement, iterations, status)
 
 
 @functools.lru_cache(maxsize=64)
@@ -96,28 +121,35 @@ def runs_eagerly(like: Likelihood) -> bool:
 @jax.jit
 def _compiled(like, start, free, lower, upper) -> tuple[Array, Array]:
     """The Hessian, and the rest as one vector: each array that leaves the device costs 10 us."""
+    found = descend(like, start, free, lower, upper)
+    d = found.derivatives
+    scalars = [d.value, found.decrement, found.iterations, found.status]
+    vectors = jnp.concatenate([found.theta, d.gradient, jnp.stack([1.0 * s for s in scalars])])
+    return vectors, d.hessian
+
+
+def descend(like: Likelihood, start: Array, free: Array, lower: Array, upper: Array) -> Minimum:
+    """The minimum from `start`, inside a compiled program."""
     found = jax.lax.while_loop(
         going_on,
         lambda state: step(like, state, free, lower, upper),
         initial(like, start, free, lower, upper),
     )
-    d = found.derivatives
-    scalars = [d.value, found.decrement, found.damping, found.iterations, found.status]
-    vectors = jnp.concatenate([found.theta, d.gradient, jnp.stack([1.0 * s for s in scalars])])
-    return vectors, d.hessian
+    return finished(found)
 
 
-def initial(like: Likelihood, start: Array, free: Array, lower: Array, upper: Array) -> Minimum:
+def initial(like: Likelihood, start: Array, free: Array, lower: Array, upper: Array) -> State:
     xp = start.__array_namespace__()
     theta = xp.where(free, xp.clip(start, lower, upper), start)
     derivatives = like.derivatives(theta)
-    finite = xp.isfinite(derivatives.value) & xp.all(xp.isfinite(derivatives.gradient))
-    status = xp.where(finite, int(Status.NOT_CONVERGED), int(Status.NOT_FINITE))
     zero = xp.sum(theta[:0])
-    return Minimum(theta, derivatives, zero + np.inf, zero, xp.zeros_like(status), status)
+    proposal = _propose(theta, derivatives, zero, free, lower, upper)
+    finite = xp.isfinite(derivatives.value) & xp.all(xp.isfinite(derivatives.gradient))
+    status = xp.where(finite, _status(proposal, zero, False), int(Status.NOT_FINITE))
+    return State(theta, derivatives, zero, xp.zeros_like(status), status, proposal)
 
 
-def going_on(state: Minimum) -> Scalar | np.bool:
+def going_on(state: State) -> Scalar | np.bool:
     """Neither converged nor given up."""
     return (
         (state.status == int(Status.NOT_CONVERGED))
@@ -126,99 +158,110 @@ def going_on(state: Minimum) -> Scalar | np.bool:
     )
 
 
-def step(like: Likelihood, state: Minimum, free: Array, lower: Array, upper: Array) -> Minimum:
+def step(like: Likelihood, state: State, free: Array, lower: Array, upper: Array) -> State:
     """One trial step, taken or not."""
-    theta, (f, gradient, *_) = state.theta, state.derivatives
-    xp = theta.__array_namespace__()
-    held = ((theta <= lower) & (gradient > 0)) | ((theta >= upper) & (gradient < 0))
-    moves = free & ~held
-    slope = xp.where(moves, gradient, 0.0)
-    direction, curvature = _direction(state, moves, slope)
-    bent = _bent(state, moves, gradient, direction, curvature, lower, upper)
-    trial = xp.where(moves, xp.clip(theta + bent, lower, upper), theta)
-    move = trial - theta
+    f, proposal = state.derivatives.value, state.proposal
+    xp = state.theta.__array_namespace__()
+    trial = state.theta + proposal.move
     new = like.derivatives(trial)
-
-    predicted = -(slope @ move + 0.5 * move @ (curvature @ move))
     gain = f - new.value
     noise = 1e-14 * (1.0 + xp.abs(f))
     finite = xp.isfinite(new.value) & xp.all(xp.isfinite(new.gradient))
-    decrement = -(slope @ direction)
-    last = (decrement < TOLERANCE) & (state.damping == 0)  # beyond what f's rounding can judge
-    taken = finite & (last | (gain >= 1e-4 * predicted - noise))
-    converged = last & (finite | ~xp.any(moves))
+    last = (proposal.decrement < TOLERANCE) & (state.damping == 0)
+    taken = finite & (last | (gain >= 1e-4 * proposal.gain - noise))
 
-    good = taken & (gain > 0.25 * predicted - noise)
+    good = taken & (gain > 0.25 * proposal.gain - noise)
     shrunk = xp.where(state.damping < 1e-2, 0.0, state.damping / 10.0)
     damping = xp.where(good, shrunk, state.damping)
-    downhill = slope @ move
-    part = downhill / (2.0 * (gain + downhill))  # of the step, where a parabola is lowest
+    part = proposal.slope / (2.0 * (gain + proposal.slope))  # where a parabola is lowest
     shorter = xp.where((part > 0) & (part < 1), SHORTEN * (1.0 / part - 1.0), 0.0)
     more = xp.maximum(xp.maximum(10.0 * state.damping, 1e-3), xp.minimum(shorter, 1e3))
     damping = xp.where(taken, damping, more)
-    status = xp.where(converged, int(Status.FINE), int(Status.NOT_CONVERGED))
-    return Minimum(
-        xp.where(taken, trial, theta),
-        jax.tree.map(lambda a, b: xp.where(taken, a, b), new, state.derivatives),
-        decrement,
-        damping,
-        state.iterations + 1,
-        status,
-    )
+
+    theta = xp.where(taken, trial, state.theta)
+    derivatives = jax.tree.map(lambda a, b: xp.where(taken, a, b), new, state.derivatives)
+    proposal = _propose(theta, derivatives, damping, free, lower, upper)
+    status = _status(proposal, damping, last & taken)
+    return State(theta, derivatives, damping, state.iterations + 1, status, proposal)
 
 
-def _direction(state: Minimum, moves: Array, slope: Array) -> tuple[Array, Array]:
-    """The damped Newton step and the matrix it comes from.
-
-    The matrix is the Hessian where that is positive definite, else the Fisher information,
-    else |Hessian|: the absolute values of its eigenvalues.
-    """
-    hessian, information = state.derivatives.hessian, state.derivatives.information
-    xp = hessian.__array_namespace__()
-    floating = moves[:, None] & moves[None, :]
-
-    def solve(matrix):
-        return solve_positive(_damped(matrix, moves, state.damping), -slope)
-
-    def substitute(_):
-        stand_in = (
-            absolute(xp.where(floating, hessian, 0.0)) if information is None else information
-        )
-        direction = solve(stand_in + xp.diag(1e-12 * (1.0 + xp.diagonal(stand_in))))
-        return xp.where(xp.isfinite(direction), direction, -slope), stand_in
-
-    direction = solve(hessian)
-    usable = xp.all(xp.isfinite(direction))
-    if xp is np:
-        return (direction, hessian) if usable else substitute(None)
-    return jax.lax.cond(usable, lambda _: (direction, hessian), substitute, None)
+def _status(proposal: Proposal, damping: Scalar, last: Scalar | np.bool | bool) -> Scalar:
+    xp = proposal.move.__array_namespace__()
+    end = xp.where(last, TOLERANCE, NEGLIGIBLE)
+    converged = (proposal.decrement < end) & (damping == 0)
+    return xp.where(converged, int(Status.FINE), int(Status.NOT_CONVERGED))
 
 
-def _bent(
-    state: Minimum,
-    moves: Array,
-    gradient: Array,
-    direction: Array,
-    curvature: Array,
+def finished(state: State) -> Minimum:
+    """The end of a minimisation, with the last step where it has converged."""
+    xp = state.theta.__array_namespace__()
+    d, proposal = state.derivatives, state.proposal
+    converged = state.status == int(Status.FINE)
+    theta = state.theta + xp.where(converged, proposal.move, 0.0)
+    value = d.value - xp.where(converged, proposal.gain, 0.0)
+    gradient = d.gradient + xp.where(converged, d.hessian @ proposal.move, 0.0)
+    derivatives = Derivatives(value, gradient, d.hessian)
+    return Minimum(theta, derivatives, proposal.decrement, state.iterations, state.status)
+
+
+def _propose(
+    theta: Array,
+    derivatives: Derivatives,
+    damping: Scalar,
+    free: Array,
     lower: Array,
     upper: Array,
-) -> Array:
-    """The step with the parameters that it would take out of the box stopped at their bounds,
-    and the others where they then want to be."""
-    theta = state.theta
+) -> Proposal:
+    """The damped Newton step within the box.
+
+    Its matrix is the Hessian where that is positive definite, else the Fisher information,
+    else |Hessian|: the absolute values of its eigenvalues.
+    """
     xp = theta.__array_namespace__()
+    _, gradient, hessian, information = derivatives
+    held = ((theta <= lower) & (gradient > 0)) | ((theta >= upper) & (gradient < 0))
+    moves = free & ~held
+    slope = xp.where(moves, gradient, 0.0)
+
+    newton = solve_positive(_damped(hessian, moves, damping), -slope)
+    usable = xp.all(xp.isfinite(newton))
+    if information is None:
+        floating = moves[:, None] & moves[None, :]
+        information = _either(
+            usable, lambda: hessian, lambda: absolute(xp.where(floating, hessian, 0.0))
+        )
+
+    def substitute():
+        matrix = information + xp.diag(1e-12 * (1.0 + xp.diagonal(information)))
+        direction = solve_positive(_damped(matrix, moves, damping), -slope)
+        return xp.where(xp.isfinite(direction), direction, -slope)
+
+    direction = _either(usable, lambda: newton, substitute)
     beyond = moves & ((theta + direction < lower) | (theta + direction > upper))
 
-    def solve_again(_):
+    def bent():
+        """With the parameters that leave the box stopped at their bounds, the others' step."""
+        matrix = xp.where(usable, hessian, information)
         stopped = xp.where(beyond, xp.clip(theta + direction, lower, upper) - theta, 0.0)
         others = moves & ~beyond
-        slope = xp.where(others, gradient + curvature @ stopped, 0.0)
-        again = solve_positive(_damped(curvature, others, state.damping), -slope)
+        pulled = xp.where(others, gradient + matrix @ stopped, 0.0)
+        again = solve_positive(_damped(matrix, others, damping), -pulled)
         return stopped + xp.where(others & xp.isfinite(again), again, 0.0)
 
-    if xp is np:
-        return solve_again(None) if np.any(beyond) else direction
-    return jax.lax.cond(jnp.any(beyond), solve_again, lambda _: direction, None)
+    wanted = _either(xp.any(beyond), bent, lambda: direction)
+    move = xp.where(moves, xp.clip(theta + wanted, lower, upper) - theta, 0.0)
+    bending = xp.where(usable, hessian @ move, information @ move)
+    along = slope @ move
+    return Proposal(move, -(along + 0.5 * move @ bending), along, -(slope @ direction))
+
+
+def _either(
+    condition: Scalar | np.bool, yes: Callable[[], Array], no: Callable[[], Array]
+) -> Array:
+    """`yes()` where `condition` holds, else `no()`; only that one is computed."""
+    if isinstance(condition, np.bool):
+        return yes() if condition else no()
+    return jax.lax.cond(condition, yes, no)
 
 
 def _damped(matrix: Array, moves: Array, damping: Scalar) -> Array:
