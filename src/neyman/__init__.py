@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from neyman.inference.calibrate import calibrate as calibrate
+    from neyman.inference.coverage import coverage as coverage
     from neyman.inference.fit import fit as fit
     from neyman.inference.hypotest import hypotest as hypotest
     from neyman.inference.impacts import impacts as impacts
     from neyman.inference.interval import interval as interval
     from neyman.inference.limit import upper_limit as upper_limit
+    from neyman.inference.ranks import calibrate_draws as calibrate_draws
     from neyman.inference.scan import scan as scan
     from neyman.inference.significance import significance as significance
     from neyman.inference.toy_test import Workplace as Workplace
@@ -38,11 +41,14 @@ if TYPE_CHECKING:
     from neyman.status import Status as Status
 
 _HOME = {
+    "calibrate": "neyman.inference.calibrate",
+    "coverage": "neyman.inference.coverage",
     "fit": "neyman.inference.fit",
     "hypotest": "neyman.inference.hypotest",
     "impacts": "neyman.inference.impacts",
     "interval": "neyman.inference.interval",
     "upper_limit": "neyman.inference.limit",
+    "calibrate_draws": "neyman.inference.ranks",
     "scan": "neyman.inference.scan",
     "significance": "neyman.inference.significance",
     "Workplace": "neyman.inference.toy_test",

@@ -85,6 +85,26 @@ class Status(enum.IntEnum):
         "check the disk",
     )
 
+    UNDERCOVERS = (
+        18,
+        Severity.WARNING,
+        "the interval covers the truth less often than its level says",
+        "quote its coverage, or take an interval from toys (limit-toys, feldman-cousins)",
+    )
+
+    DISCONNECTED = (
+        24,
+        Severity.WARNING,
+        "a value inside the interval is rejected, so what is accepted is not connected",
+        "quote the interval, which reaches from the lowest to the highest accepted value",
+    )
+    OPEN_CONTOUR = (
+        25,
+        Severity.WARNING,
+        "the contour ends at a bound of a parameter",
+        "widen the bound if values beyond it can be",
+    )
+
     NOT_CONVERGED = (
         30,
         Severity.FAILED,
@@ -108,6 +128,20 @@ class Status(enum.IntEnum):
         Severity.FAILED,
         "log L is not finite",
         "check the places named for yields of zero with events observed, or for NaN",
+    )
+
+    MISCALIBRATED = (
+        34,
+        Severity.FAILED,
+        "the ranks of the truth are not uniform, so the posterior is wrong",
+        "check that the draws are independent (thin them) and that the data sets were thrown"
+        " from the same prior; then the likelihood and the sampler",
+    )
+    EVERY_TOY_FAILED = (
+        35,
+        Severity.FAILED,
+        "no data set is left to count",
+        "see the first reason",
     )
 
     def __str__(self) -> str:

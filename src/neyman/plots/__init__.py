@@ -7,6 +7,8 @@
     Fit                         pulls; `plot_correlation(fit)` its correlation matrix
     Impacts                     ranked pulls and impacts
     Yields                      yields with data and ratio, after or before the fit
+    Coverage                    coverage versus the truth
+    Calibration                 ranks, their distribution function, coverage at levels
 
 Results know nothing of it. How to draw another one: a function result -> Figure in a file of
 its own, and a line in `DRAWN`. No pyplot: figures belong to who asked for them, and the
@@ -20,13 +22,15 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from neyman.plots.calibration import draw_calibration
 from neyman.plots.correlation import draw_correlation
+from neyman.plots.coverage import draw_coverage
 from neyman.plots.limit import draw_limit, draw_limits, draw_test
 from neyman.plots.nuisances import draw_impacts, draw_pulls
 from neyman.plots.scan import draw_scan
 from neyman.plots.style import check_suffix, save, style
 from neyman.plots.yields import draw_yields
-from neyman.results import Fit, Impacts, Limit, Result, Scan, Test, Yields
+from neyman.results import Calibration, Coverage, Fit, Impacts, Limit, Result, Scan, Test, Yields
 from neyman.status import InputError
 
 __all__ = ["plot", "plot_correlation"]
@@ -38,6 +42,8 @@ DRAWN: dict[type, Callable[..., Figure]] = {
     Fit: draw_pulls,
     Impacts: draw_impacts,
     Yields: draw_yields,
+    Coverage: draw_coverage,
+    Calibration: draw_calibration,
 }
 
 

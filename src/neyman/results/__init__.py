@@ -10,6 +10,8 @@ import typing
 
 from neyman.io.strict_json import read_json
 from neyman.results.base import Result
+from neyman.results.calibration import Calibration
+from neyman.results.coverage import Coverage
 from neyman.results.fit import Estimate, Fit, Impacts, Yields
 from neyman.results.hypothesis import Limit, Significance, Test
 from neyman.results.profile import Interval, Scan
@@ -17,6 +19,8 @@ from neyman.status import InputError
 
 __all__ = [
     "AnyResult",
+    "Calibration",
+    "Coverage",
     "Estimate",
     "Fit",
     "Impacts",
@@ -30,7 +34,9 @@ __all__ = [
     "load_result",
 ]
 
-AnyResult = Fit | Scan | Test | Limit | Significance | Interval | Impacts | Yields
+AnyResult = (
+    Fit | Scan | Test | Limit | Significance | Interval | Impacts | Yields | Coverage | Calibration
+)
 
 
 def load_result(path: str | pathlib.Path) -> AnyResult:
