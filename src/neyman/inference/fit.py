@@ -98,7 +98,7 @@ def as_fit(like: Likelihood, found: Minimum, free: np.ndarray) -> Fit:
     at_bound = free.copy()
     at_bound[inside] = False
     covariance = np.full((len(p), len(p)), np.nan)
-    covariance[np.ix_(inside, inside)] = block
+    covariance[inside[:, None], inside] = block
     with np.errstate(invalid="ignore"):
         errors = np.sqrt(np.diagonal(covariance))
     notes = model_notes(like) + convergence_notes(like, found)
@@ -139,7 +139,7 @@ def _inside_covariance(
     theta = np.asarray(found.theta)
     inside = np.flatnonzero(free & (theta > p.lower) & (theta < p.upper))
     hessian = np.asarray(found.derivatives.hessian)
-    return inside, *covariance_of(hessian[np.ix_(inside, inside)])
+    return inside, *covariance_of(hessian[inside[:, None], inside])
 
 
 def negative_yield_notes(like: Likelihood, theta: np.ndarray) -> tuple[Note, ...]:
@@ -221,12 +221,11 @@ def listed(names: list[str]) -> str:
 
 def _constraints(like: Likelihood) -> tuple[np.ndarray, np.ndarray]:
     """Per parameter the value and the width of its auxiliary measurement, NaN without one."""
+    model, data = like.model, like.data
     measured, width = np.full((2, len(like.parameters)), np.nan)
-    if like.model is not None and like.data is not None:
-        a = like.model.auxiliary
-        data, scale = np.asarray(like.data.auxiliary), np.asarray(a.scale)
-        poisson = np.asarray(a.poisson)
-        index = np.asarray(a.parameter)
-        measured[index] = np.where(poisson, data / scale, data)
-        width[index] = np.where(poisson, np.sqrt(np.maximum(data, 1e-300)) / scale, scale)
+    if model is not None and data is not None:
+        a, m = model.auxiliary, np.asarray(data.auxiliary)
+        index, poisson, scale = (np.asarray(v) for v in (a.parameter, a.poisson, a.scale))
+        measured[index] = np.where(poisson, m / scale, m)
+        width[index] = np.where(poisson, np.sqrt(np.maximum(m, 1e-300)) / scale, scale)
     return measured, width
