@@ -48,7 +48,8 @@ class CountingModel(Model):
         xp = theta.__array_namespace__()
         special = scipy.special if xp is np else jax.scipy.special
         lam = self.expected_counts(theta)
-        return xp.sum(special.xlogy(main, lam) - lam - special.gammaln(main + 1.0))
+        seen = xp.where(main > 0, lam, 1.0)  # so that the gradient is finite at lam = 0
+        return xp.sum(special.xlogy(main, seen) - lam - special.gammaln(main + 1.0))
 
     def main_expected(self, theta: Array) -> Array:
         return self.expected_counts(theta)

@@ -1,12 +1,14 @@
 """What the profile likelihood says of one parameter."""
 
 import dataclasses
+import math
 import typing
 from typing import Any, ClassVar
 
 import numpy as np
 
 from neyman.results.base import Result
+from neyman.results.hypothesis import plus_minus
 
 
 @typing.final
@@ -45,9 +47,17 @@ class Interval(Result):
     upper: float
     best: float
     method: str
+    """"profile" or "feldman-cousins"."""
+    lower_error: float = math.nan
+    """Monte Carlo error of `lower`; NaN where it is not from toys, or a bound."""
+    upper_error: float = math.nan
+    toys: int = 0
+    """Toys thrown, at all tested values together."""
+    failed: int = 0
+    """Toys whose fit failed, left out."""
 
     def fields_of_interest(self) -> dict[str, Any]:
-        return {
+        found = {
             "poi": self.poi,
             "level": self.level,
             "lower": self.lower,
@@ -55,9 +65,16 @@ class Interval(Result):
             "best": self.best,
             "method": self.method,
         }
+        if not self.toys:
+            return found
+        errors = {"lower_error": self.lower_error, "upper_error": self.upper_error}
+        return found | errors | {"toys": self.toys, "failed": self.failed}
 
     def summary(self) -> str:
+        lower = plus_minus(self.lower, self.lower_error)
+        upper = plus_minus(self.upper, self.upper_error)
+        toys = f", {self.toys:,} toys" if self.toys else ""
         return (
-            f"{100 * self.level:g} % interval of {self.poi}:"
-            f" [{self.lower:.5g}, {self.upper:.5g}], best {self.best:.5g} ({self.method})"
+            f"{100 * self.level:g} % interval of {self.poi}: [{lower}, {upper}],"
+            f" best {self.best:.5g} ({self.method}{toys})"
         )

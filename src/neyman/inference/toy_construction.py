@@ -1,0 +1,85 @@
+"""Toys of t at tested points of one or two parameters of interest: the Neyman construction.
+
+    t(theta) = -2 log L(theta, nu^^) + 2 log L(theta^, nu^)         arXiv:1007.1727, eq. 8
+
+with theta^ within its bounds. Main and auxiliary data are thrown at the tested point, nuisance
+parameters at their conditional fit nu^^ to the observed data.
+"""
+
+import numpy as np
+
+from neyman._jax import jax
+from neyman.execute import Failed, Processes, execute, progress_bar
+from neyman.inference.asymptotics import throws_toys
+from neyman.inference.provenance import provenance_of
+from neyman.inference.toy_test import CHUNK, HERE, Workplace
+from neyman.inference.toys import Chunk, Toys, Truth, failed_toys, joined, thrown_arrays
+from neyman.io.chunks import ChunkStore
+from neyman.model import Likelihood
+from neyman.status import Note, Status
+
+
+class Construction:
+    """Toys of t at tested points of one or two parameters of interest."""
+
+    def __init__(
+        self, like: Likelihood, pois: tuple[str, ...], seed: int, workplace: Workplace = HERE
+    ):
+        self.model = jax.device_get(throws_toys(like))
+        self.index = [like.parameters.index(name) for name in pois]
+        self.seed = seed
+        self.workplace = workplace
+        self.store = None
+        if workplace.folder is not None:
+            inputs = provenance_of(like)["inputs"]
+            spec = {"what": "t", "inputs": inputs, "pois": list(pois), "seed": seed, "chunk": CHUNK}
+            self.store = ChunkStore(workplace.folder, spec)
+        self._pool: Processes | None = None
+        self.chunks = self.streams = self.thrown = self.failed = 0
+
+    def __enter__(self) -> "Construction":
+        workers = self.workplace.workers
+        if isinstance(workers, int) and workers > 1:
+            self._pool = Processes(workers)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.close()
+
+    def new_stream(self) -> int:
+        """Toys of a further tested point."""
+        self.streams += 1
+        return self.streams
+
+    def throw(self, theta: np.ndarray, stream: int, first: int, chunks: int) -> Toys:
+        """`chunks` times `CHUNK` toys of one stream, tested where they are thrown."""
+        poi, *held = self.index
+        truth = Truth(theta, theta, (float(theta[poi]),), poi, tuple(held))
+        starts = range(first, first + chunks * CHUNK, CHUNK)
+        jobs = [Chunk(self.model, truth, "t", self.seed, stream, i, CHUNK) for i in starts]
+        number, self.chunks = self.chunks, self.chunks + chunks
+        workers = self.workplace.workers if self._pool is None else self._pool
+        with progress_bar("toys") as progress:
+            done = execute(
+                thrown_arrays,
+                jobs,
+                workers=workers,
+                store=self.store,
+                first=number,
+                progress=progress,
+            )
+            parts = [
+                failed_toys(job) if isinstance(d, Failed) else Toys(**d)
+                for job, d in zip(jobs, done, strict=True)
+            ]
+        toys = joined(parts)
+        self.thrown += len(toys.status)
+        self.failed += int(np.sum(~np.isfinite(toys.statistic[:, 0])))
+        return toys
+
+    def notes(self) -> tuple[Note, ...]:
+        """The toys that failed, counted, and what was wrong with those kept."""
+        failed = Note(Status.TOYS_FAILED, f"{self.failed} of {self.thrown} toys")
+        damaged = () if self.store is None else tuple(self.store.notes)
+        return ((failed,) if self.failed else ()) + damaged
