@@ -60,6 +60,7 @@ BAD = {
     "fit {ws} --fix mu=1 --fix mu=2": "mu is fixed already",
     "fit {ws} --fix nu=1": "known are mu",
     "fit {ws} --fix mu=1 --impacts": "leave one of the two out",
+    "fit {ws} --poi mu": "add --impacts",
     "fit {ws} --measurement third": "known are first, second",
     "fit {ws} --seed x": "Invalid value for '--seed'",
     "fit {ws} --patch-name x": "add --patchset FILE",
@@ -110,10 +111,9 @@ def test_a_point_that_means_nothing(run, ws):
     assert ran.json["status"] == "not_finite"
 
 
-def test_a_plot_not_asked_for_does_not_lose_the_fit(run, ws):
+def test_a_plot_of_what_is_not_computed_is_refused_first(run, ws):
     ran = run(f"fit {ws} --plot impacts=impacts.png --json")
-    assert ran.code == 2
-    assert ran.json["status"] == "fine"
+    assert (ran.code, ran.out) == (2, "")
     assert ran.err.endswith("add --impacts\n")
 
 

@@ -4,11 +4,10 @@ import contextlib
 import pathlib
 import re
 import sys
-from collections.abc import Callable
 
 from neyman.cli.answer import Answer
 from neyman.cli.grid import Grid
-from neyman.cli.options import Output
+from neyman.cli.options import Output, Verb
 from neyman.cli.text import printable
 from neyman.io.store import write_atomic, write_directory
 from neyman.io.strict_json import write_json
@@ -18,6 +17,7 @@ from neyman.status import InputError, Severity
 
 FORMATS = (".png", ".pdf", ".svg")
 PICTURES = {
+    "check": ("coverage",),
     "fit": ("pulls", "correlation", "impacts", "yields"),
     "hypotest": ("cls",),
     "limit": ("limit",),
@@ -32,19 +32,20 @@ Plots = list[tuple[str, str]]
 """(picture, path)"""
 
 
-def deliver(verb: str, compute: Callable[[], Answer], output: Output) -> int:
+def deliver(verb: Verb) -> int:
     """Compute, save, draw, print; the exit code.
 
     What can be refused is refused before anything is computed, and a result that could not be
     saved is printed all the same. What the user's own code prints goes to stderr.
     """
+    output = verb.output
     plots = wanted(verb, output.plot or [])
     done: Answer | None = None
     try:
         with contextlib.redirect_stdout(sys.stderr), contextlib.ExitStack() as stack:
             folder = stack.enter_context(write_directory(output.out)) if output.out else None
-            done = compute()
-            draw(verb, done, plots)
+            done = verb.compute()
+            draw(done, plots)
             if folder is not None:
                 save(done, folder)
     finally:
@@ -53,18 +54,20 @@ def deliver(verb: str, compute: Callable[[], Answer], output: Output) -> int:
     return exit_code(done.result)
 
 
-def wanted(verb: str, arguments: list[str]) -> Plots:
+def wanted(verb: Verb, arguments: list[str]) -> Plots:
     """The pictures of --plot FILE and --plot NAME=FILE; refuse what cannot be drawn or written."""
-    known = PICTURES.get(verb, ())
+    known = PICTURES.get(verb.name, ())
     plots: Plots = []
     for argument in arguments:
         named = NAMED.fullmatch(argument)
         place = f"--plot {argument}"
         if not known:
-            raise InputError(place, f"{verb} has no plot", "leave it out")
+            raise InputError(place, f"{verb.name} has no plot", "leave it out")
         name, path = (named[1], named[2]) if named else (known[0], argument)
         if name not in known:
             raise unknown_name(name, known, "plot")
+        if verb.options.get(name) is False:
+            raise InputError(place, "is not computed", f"add --{name}")
         if not path.lower().endswith(FORMATS):
             raise InputError(place, "is of no known format", "use .png, .pdf or .svg")
         if not pathlib.Path(path).absolute().parent.is_dir():
@@ -73,11 +76,10 @@ def wanted(verb: str, arguments: list[str]) -> Plots:
     return plots
 
 
-def draw(verb: str, done: Answer, plots: Plots) -> None:
+def draw(done: Answer, plots: Plots) -> None:
     for name, path in plots:
         if name not in done.pictures:
-            remedy = f"add --{name}" if verb == "fit" else "see why it failed"
-            raise InputError(f"--plot {name}={path}", "was not computed", remedy)
+            raise InputError(f"--plot {name}={path}", "was not computed", "see why it failed")
         done.pictures[name].draw(path)
 
 

@@ -47,7 +47,7 @@ def _attempt(arguments: list[str]) -> int:
         if isinstance(verb, Verb):
             from neyman.cli.output import deliver
 
-            return deliver(verb.name, verb.compute, verb.output)
+            return deliver(verb)
         if verb == INTERRUPTED:
             raise KeyboardInterrupt
         return int(verb or 0)
