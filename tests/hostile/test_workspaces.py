@@ -445,6 +445,13 @@ MORE = [
         "remove one of the two",
     ),
     Case(
+        "a misspelt parameter",
+        configured(name="xsecs", fixed=True),
+        "parameter 'xsecs': on no sample, unlike 'xsec'",
+        "check the places named",
+        SUSPICIOUS,
+    ),
+    Case(
         "no bins",
         put((f"{SIGNAL}.data", []), (f"{BACKGROUND}.data", []), ("observations[0].data", [])),
         "channel 'SR', sample 'signal'",
