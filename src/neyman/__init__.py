@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from neyman.inference.calibrate import calibrate as calibrate
     from neyman.inference.coverage import coverage as coverage
+    from neyman.inference.contour import contour as contour
     from neyman.inference.fit import fit as fit
     from neyman.inference.hypotest import hypotest as hypotest
     from neyman.inference.impacts import impacts as impacts
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _HOME = {
     "calibrate": "neyman.inference.calibrate",
     "coverage": "neyman.inference.coverage",
+    "contour": "neyman.inference.contour",
     "fit": "neyman.inference.fit",
     "hypotest": "neyman.inference.hypotest",
     "impacts": "neyman.inference.impacts",

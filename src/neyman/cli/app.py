@@ -13,9 +13,12 @@ import neyman
 from neyman.cli.options import (
     DaskOption,
     Level,
+    Method,
+    MethodOption,
     Null,
     NullOption,
     Poi,
+    TestedOption,
     Texts,
     ToysOption,
     WorkersOption,
@@ -155,10 +158,41 @@ def significance(
 
 
 @verb
-def interval(*, poi: Poi = None, level: Level = 0.6827) -> None:
-    """Confidence interval from the profile likelihood.
+def interval(
+    *,
+    poi: Poi = None,
+    level: Level = 0.6827,
+    method: MethodOption = Method.PROFILE,
+    toys: TestedOption = 10_000,
+    workers: WorkersOption = 1,
+    dask: DaskOption = None,
+) -> None:
+    """Confidence interval, from the profile likelihood or from toys.
 
     Example: neyman interval workspace.json --poi mu --level 0.68
+
+    Example: neyman interval workspace.json --method feldman-cousins --level 0.9 --seed 1
+    """
+
+
+@verb
+def contour(
+    *,
+    poi: Annotated[
+        Texts, typer.Option("--poi", metavar="NAME", help="A parameter; give two of them.")
+    ] = None,
+    level: Annotated[
+        list[float] | None,
+        typer.Option(metavar="LEVEL", help="Confidence level; repeatable. 0.6827 and 0.95."),
+    ] = None,
+    method: MethodOption = Method.PROFILE,
+    toys: TestedOption = 2_000,
+    workers: WorkersOption = 1,
+    dask: DaskOption = None,
+) -> None:
+    """Confidence regions of two parameters, as curves.
+
+    Example: neyman contour workspace.json --poi mu --poi norm --plot contour.pdf
     """
 
 

@@ -76,6 +76,13 @@ class Null(enum.StrEnum):
     TOYS = "toys"
 
 
+class Method(enum.StrEnum):
+    """What a test statistic is compared with in intervals and contours."""
+
+    PROFILE = "profile"
+    FELDMAN_COUSINS = "feldman-cousins"
+
+
 Poi = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Parameter of interest; the measurement's by default."),
@@ -83,6 +90,13 @@ Poi = Annotated[
 NullOption = Annotated[Null, typer.Option("--null", help="Distribution of the test statistic.")]
 ToysOption = Annotated[
     int, typer.Option("--toys", metavar="N", help="Toys of each hypothesis, with --null toys.")
+]
+MethodOption = Annotated[
+    Method, typer.Option("--method", help="Quantile of chi2, or of toys at tested values.")
+]
+TestedOption = Annotated[
+    int,
+    typer.Option("--toys", metavar="N", help="Toys at a tested value, for feldman-cousins."),
 ]
 WorkersOption = Annotated[
     int, typer.Option("--workers", metavar="N", help="Processes that throw toys.")

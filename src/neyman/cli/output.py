@@ -22,6 +22,7 @@ PICTURES = {
     "hypotest": ("cls",),
     "limit": ("limit",),
     "scan": ("scan",),
+    "contour": ("contour",),
 }
 """What each verb can draw; the first is what `--plot FILE` means."""
 NAMED = re.compile(r"([a-z]+)=(.+)")

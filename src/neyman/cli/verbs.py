@@ -11,11 +11,11 @@ from neyman.cli.answer import Answer, Picture, answer
 from neyman.cli.evaluate import Evaluation, points_at, values_at
 from neyman.cli.grid import limit_grid
 from neyman.cli.inputs import assignment, number, read
-from neyman.cli.options import Null, Source, Texts
+from neyman.cli.options import Method, Null, Source, Texts
 from neyman.cli.show import describe
 from neyman.inference.fit import fit as maximise
 from neyman.inference.hypotest import hypotest as test_hypothesis
-from neyman.inference.interval import interval as profile_interval
+from neyman.inference.interval import interval as confidence_interval
 from neyman.inference.limit import upper_limit
 from neyman.inference.provenance import provenance_of
 from neyman.inference.scan import scan as scan_profile
@@ -105,9 +105,27 @@ def significance(source: Source, *, poi: str | None, **drawn: Any) -> Answer:
     return answer(test_background(given.like, poi, **how), source, given.digests)
 
 
-def interval(source: Source, *, poi: str | None, level: float) -> Answer:
+def interval(
+    source: Source, *, poi: str | None, level: float, method: Method, **drawn: Any
+) -> Answer:
+    how = thrown(source, **drawn)
     given = read(source)
-    return answer(profile_interval(given.like, poi, level=level), source, given.digests)
+    result = confidence_interval(given.like, poi, level=level, method=method.value, **how)
+    return answer(result, source, given.digests)
+
+
+def contour(
+    source: Source, *, poi: Texts, level: list[float] | None, method: Method, **drawn: Any
+) -> Answer:
+    from neyman.inference.contour import contour as trace_contour
+
+    how = thrown(source, **drawn)
+    if len(poi or ()) != 2:
+        raise InputError("--poi", "names no pair of parameters", "give it twice")
+    given = read(source)
+    levels = level or (0.6827, 0.95)
+    result = trace_contour(given.like, tuple(poi or ()), level=levels, method=method.value, **how)
+    return answer(result, source, given.digests, pictures={"contour": Picture(result)})
 
 
 def evaluate(source: Source, *, at: Texts) -> Answer:
@@ -117,6 +135,13 @@ def evaluate(source: Source, *, at: Texts) -> Answer:
     made = provenance_of(given.like)
     result = Evaluation(points=points, log_prob=log_prob, notes=notes, provenance=made)
     return answer(result, source, given.digests)
+
+
+def thrown(source: Source, **drawn: Any) -> dict[str, Any]:
+    """How toys are thrown, as intervals and contours take it."""
+    how = distribution(source, null=Null.TOYS, **drawn)
+    del how["null"]
+    return how
 
 
 def distribution(

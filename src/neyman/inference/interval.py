@@ -61,8 +61,8 @@ def interval(
     profile = Profile(like, name)
     threshold = float(chdtri(1, 1.0 - level))
     if method == "profile":
-        lower, low_note = _end(profile, threshold, -1.0)
-        upper, high_note = _end(profile, threshold, +1.0)
+        lower, low_note = profile_end(profile, threshold, -1.0)
+        upper, high_note = profile_end(profile, threshold, +1.0)
         few = few_events_notes(like, name, np.asarray(profile.best.theta))
         return Interval(
             poi=name,
@@ -103,7 +103,7 @@ def check_method(method: str, toys: int) -> None:
         raise InputError(f"toys {toys}", "are too few", "use 1,000 or more")
 
 
-def _end(profile: Profile, threshold: float, side: float) -> tuple[float, tuple[Note, ...]]:
+def profile_end(profile: Profile, threshold: float, side: float) -> tuple[float, tuple[Note, ...]]:
     """Where t_mu crosses the threshold below (-1) or above (+1) the best fit."""
     lower, upper = profile.like.parameters[profile.poi].bounds
     bound = lower if side < 0 else upper

@@ -4,6 +4,7 @@
     [(label, Limit), ...]       limits versus label
     Test                        CLs on the band of the expected values
     Scan                        the profile curve
+    Contour                     confidence regions of two parameters
     Fit                         pulls; `plot_correlation(fit)` its correlation matrix
     Impacts                     ranked pulls and impacts
     Yields                      yields with data and ratio, after or before the fit
@@ -23,6 +24,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from neyman.plots.calibration import draw_calibration
+from neyman.plots.contour import draw_contour
 from neyman.plots.correlation import draw_correlation
 from neyman.plots.coverage import draw_coverage
 from neyman.plots.limit import draw_limit, draw_limits, draw_test
@@ -30,7 +32,18 @@ from neyman.plots.nuisances import draw_impacts, draw_pulls
 from neyman.plots.scan import draw_scan
 from neyman.plots.style import check_suffix, save, style
 from neyman.plots.yields import draw_yields
-from neyman.results import Calibration, Coverage, Fit, Impacts, Limit, Result, Scan, Test, Yields
+from neyman.results import (
+    Calibration,
+    Contour,
+    Coverage,
+    Fit,
+    Impacts,
+    Limit,
+    Result,
+    Scan,
+    Test,
+    Yields,
+)
 from neyman.status import InputError
 
 __all__ = ["plot", "plot_correlation"]
@@ -39,6 +52,7 @@ DRAWN: dict[type, Callable[..., Figure]] = {
     Limit: draw_limit,
     Test: draw_test,
     Scan: draw_scan,
+    Contour: draw_contour,
     Fit: draw_pulls,
     Impacts: draw_impacts,
     Yields: draw_yields,

@@ -12,6 +12,7 @@ from neyman.io.strict_json import read_json
 from neyman.results.base import Result
 from neyman.results.calibration import Calibration
 from neyman.results.coverage import Coverage
+from neyman.results.contour import Contour
 from neyman.results.fit import Estimate, Fit, Impacts, Yields
 from neyman.results.hypothesis import Limit, Significance, Test
 from neyman.results.profile import Interval, Scan
@@ -20,6 +21,7 @@ from neyman.status import InputError
 __all__ = [
     "AnyResult",
     "Calibration",
+    "Contour",
     "Coverage",
     "Estimate",
     "Fit",
@@ -35,7 +37,17 @@ __all__ = [
 ]
 
 AnyResult = (
-    Fit | Scan | Test | Limit | Significance | Interval | Impacts | Yields | Coverage | Calibration
+    Fit
+    | Scan
+    | Test
+    | Limit
+    | Significance
+    | Interval
+    | Contour
+    | Impacts
+    | Yields
+    | Coverage
+    | Calibration
 )
 
 
