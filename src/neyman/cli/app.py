@@ -11,13 +11,19 @@ import typer
 
 import neyman
 from neyman.cli.options import (
+    AtOption,
+    ChainsKeptOption,
+    Covering,
     DaskOption,
+    Form,
+    KeptOption,
     Level,
     Method,
     MethodOption,
     Null,
     NullOption,
     Poi,
+    Sampler,
     TestedOption,
     Texts,
     ToysOption,
@@ -197,6 +203,31 @@ def contour(
 
 
 @verb
+def sample(
+    *,
+    sampler: Annotated[
+        Sampler, typer.Option(help="Gradients, nested sampling with the evidence, or walkers.")
+    ] = Sampler.NUTS,
+    draws: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Draws a chain, 1000; nested: live points, 500."),
+    ] = None,
+    chains: Annotated[
+        int | None, typer.Option(metavar="N", help="Chains, or walkers of an ensemble.")
+    ] = None,
+    resume: ChainsKeptOption = None,
+) -> None:
+    """Posterior: draws, intervals of highest density, diagnostics.
+
+    Constraint terms act as priors; other parameters are flat between their bounds.
+
+    Example: neyman sample workspace.json --draws 2000 --seed 1 --plot corner.png
+
+    Example: neyman sample workspace.json --sampler nested --json --resume chains
+    """
+
+
+@verb
 def evaluate(
     *,
     at: Annotated[
@@ -209,4 +240,57 @@ def evaluate(
     Parameters that are not named have their initial values.
 
     Example: neyman evaluate workspace.json --at mu=0,0.5,1 --at lumi=1
+    """
+
+
+@verb
+def simulate(
+    *,
+    n: Annotated[int, typer.Option("-n", metavar="N", help="How many data sets.")] = 1,
+    at: AtOption = None,
+    to: Annotated[str, typer.Option(metavar="FILE", help="Where to write them.")] = "toys.npz",
+    form: Annotated[
+        Form, typer.Option("--format", help="One file, or a folder of workspaces.")
+    ] = Form.NPZ,
+    workers: WorkersOption = 1,
+    dask: DaskOption = None,
+    resume: KeptOption = None,
+) -> None:
+    """Toy data sets, main and auxiliary.
+
+    As arrays (npz), as JSON, or each as a workspace that every verb reads again.
+
+    Example: neyman simulate workspace.json -n 1000 --at mu=1 --to toys.npz --seed 1
+
+    Example: neyman simulate workspace.json -n 10 --format workspace --to toys
+    """
+
+
+@verb
+def check(
+    *,
+    poi: Poi = None,
+    at: AtOption = None,
+    level: Annotated[
+        list[float] | None,
+        typer.Option(metavar="LEVEL", help="Confidence level; repeatable. 0.6827, 0.9, 0.95."),
+    ] = None,
+    interval: Annotated[Covering, typer.Option(help="Which interval.")] = Covering.PROFILE,
+    toys: Annotated[int, typer.Option(metavar="N", help="Toys at each truth.")] = 4_000,
+    references: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Toys behind each interval that is made of toys."),
+    ] = None,
+    workers: WorkersOption = 1,
+    dask: DaskOption = None,
+    resume: KeptOption = None,
+) -> None:
+    """Coverage of an interval, with the power of the check.
+
+    Toys are thrown at each truth, and it is counted how often the interval covers it. The ranks
+    are those of the truth in the profile likelihood: flat where asymptotic formulas hold.
+
+    Example: neyman check workspace.json --poi mu --at mu=0.5,1,2 --level 0.95 --toys 4000
+
+    Example: neyman check workspace.json --interval limit --at mu=1 --workers 2 --seed 1
     """

@@ -83,6 +83,31 @@ class Method(enum.StrEnum):
     FELDMAN_COUSINS = "feldman-cousins"
 
 
+class Form(enum.StrEnum):
+    """How data sets are written."""
+
+    NPZ = "npz"
+    JSON = "json"
+    WORKSPACE = "workspace"
+
+
+class Sampler(enum.StrEnum):
+    """How draws from a posterior are made."""
+
+    NUTS = "nuts"
+    NESTED = "nested"
+    ENSEMBLE = "ensemble"
+
+
+class Covering(enum.StrEnum):
+    """The intervals whose coverage can be checked."""
+
+    PROFILE = "profile"
+    LIMIT = "limit"
+    LIMIT_TOYS = "limit-toys"
+    FELDMAN_COUSINS = "feldman-cousins"
+
+
 Poi = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Parameter of interest; the measurement's by default."),
@@ -103,6 +128,17 @@ WorkersOption = Annotated[
 ]
 DaskOption = Annotated[
     str | None, typer.Option("--dask", metavar="ADDR", help="A Dask scheduler, for toys.")
+]
+AtOption = Annotated[
+    Texts, typer.Option("--at", metavar="NAME=V[,V..]", help="The truth, or truths; repeatable.")
+]
+KeptOption = Annotated[
+    str | None,
+    typer.Option("--resume", metavar="FOLDER", help="Keep toys there, and go on from them."),
+]
+ChainsKeptOption = Annotated[
+    str | None,
+    typer.Option("--resume", metavar="FOLDER", help="Keep chains there, and go on from them."),
 ]
 Level = Annotated[float, typer.Option(metavar="LEVEL", help="Confidence level.")]
 

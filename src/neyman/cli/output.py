@@ -21,6 +21,7 @@ PICTURES = {
     "fit": ("pulls", "correlation", "impacts", "yields"),
     "hypotest": ("cls",),
     "limit": ("limit",),
+    "sample": ("corner",),
     "scan": ("scan",),
     "contour": ("contour",),
 }

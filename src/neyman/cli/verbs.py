@@ -11,8 +11,9 @@ from neyman.cli.answer import Answer, Picture, answer
 from neyman.cli.evaluate import Evaluation, points_at, values_at
 from neyman.cli.grid import limit_grid
 from neyman.cli.inputs import assignment, number, read
-from neyman.cli.options import Method, Null, Source, Texts
+from neyman.cli.options import Covering, Form, Method, Null, Sampler, Source, Texts
 from neyman.cli.show import describe
+from neyman.inference.asymptotics import parameter_of_interest, throws_toys
 from neyman.inference.fit import fit as maximise
 from neyman.inference.hypotest import hypotest as test_hypothesis
 from neyman.inference.interval import interval as confidence_interval
@@ -45,6 +46,8 @@ def fit(
         held[name] = number(f"--fix {name} =", value)
     if held and impacts:
         raise InputError("--impacts", "are of a fit without --fix", "leave one of the two out")
+    if poi is not None and not impacts:
+        raise InputError("--poi", "is what impacts are on", "add --impacts, or leave it out")
     given = read(source)
     result = maximise(given.like, fix=held)
     pictures = {"pulls": Picture(result), "correlation": Picture(result, "plot_correlation")}
@@ -120,12 +123,35 @@ def contour(
     from neyman.inference.contour import contour as trace_contour
 
     how = thrown(source, **drawn)
-    if len(poi or ()) != 2:
+    names = poi or []
+    if len(names) != 2:
         raise InputError("--poi", "names no pair of parameters", "give it twice")
     given = read(source)
-    levels = level or (0.6827, 0.95)
-    result = trace_contour(given.like, tuple(poi or ()), level=levels, method=method.value, **how)
+    options = how | {"level": level or (0.6827, 0.95), "method": method.value}
+    result = trace_contour(given.like, (names[0], names[1]), **options)
     return answer(result, source, given.digests, pictures={"contour": Picture(result)})
+
+
+def sample(
+    source: Source,
+    *,
+    sampler: Sampler,
+    draws: int | None,
+    chains: int | None,
+    resume: str | None,
+) -> Answer:
+    from neyman.inference.sampling.sample import sample as draw
+
+    given = read(source)
+    result = draw(
+        given.like,
+        key=source.seed or 0,
+        sampler=sampler.value,
+        draws=draws,
+        chains=chains,
+        folder=resume,
+    )
+    return answer(result, source, given.digests, pictures={"corner": Picture(result)})
 
 
 def evaluate(source: Source, *, at: Texts) -> Answer:
@@ -135,6 +161,67 @@ def evaluate(source: Source, *, at: Texts) -> Answer:
     made = provenance_of(given.like)
     result = Evaluation(points=points, log_prob=log_prob, notes=notes, provenance=made)
     return answer(result, source, given.digests)
+
+
+def simulate(
+    source: Source, *, n: int, at: Texts, to: str, form: Form, resume: str | None, **where: Any
+) -> Answer:
+    from neyman.cli.simulate import check_target, described, write
+    from neyman.inference.simulate import simulate as throw
+
+    check_target(to, form, n)
+    (truth, *more) = points_at(at or [])
+    if more:
+        raise InputError("--at", "names several truths", "give one value each")
+    place = workplace(**where, folder=resume)
+    given = read(source)
+    seed = source.seed or 0
+    data = throw(throws_toys(given.like), at=truth, n=n, key=seed, workplace=place)
+    write(source, given, data, to, form)
+    return answer(described(given, n, to, truth, seed), source, given.digests)
+
+
+def check(
+    source: Source,
+    *,
+    poi: str | None,
+    at: Texts,
+    level: list[float] | None,
+    interval: Covering,
+    toys: int,
+    references: int | None,
+    resume: str | None,
+    **where: Any,
+) -> Answer:
+    from neyman.inference.coverage import coverage
+
+    for option, number_of in (("--toys", toys), ("--references", references or 1)):
+        if not 1 <= number_of <= MAX_TOYS:
+            raise InputError(f"{option} {number_of}", "is out of range", f"use 1 to {MAX_TOYS:,}")
+    points = points_at(at or [])
+    place = workplace(**where, folder=resume)
+    given = read(source)
+    result = coverage(
+        throws_toys(given.like),
+        parameter_of_interest(given.like, poi),
+        at={name: [point[name] for point in points] for name in points[0]},
+        level=level or (0.6827, 0.9, 0.95),
+        interval=interval.value,
+        toys=toys,
+        references=references,
+        key=source.seed or 0,
+        workplace=place,
+    )
+    return answer(result, source, given.digests, pictures={"coverage": Picture(result)})
+
+
+def workplace(workers: int, dask: str | None, folder: str | None = None) -> Workplace:
+    """Where toys are thrown and kept."""
+    if not 1 <= workers <= MAX_WORKERS:
+        raise InputError(f"--workers {workers}", "is out of range", f"use 1 to {MAX_WORKERS}")
+    if dask is not None and workers != 1:
+        raise InputError("--dask", "brings its own workers", "leave out --workers")
+    return Workplace(workers=workers if dask is None else dask, folder=folder)
 
 
 def thrown(source: Source, **drawn: Any) -> dict[str, Any]:

@@ -66,6 +66,9 @@ def calibrate(
         check_priors(source)
     else:
         like, draw, made = None, source, provenance({}, key)
+    chosen = tuple(names or (() if like is None else _floating(like)))
+    if like is not None:
+        like.parameters.vector(dict.fromkeys(chosen, 0.0))  # refuses an unknown name
     first = range(0, sets, CHUNK)
     jobs = [Chunk(like, draw, key, i, min(CHUNK, sets - i)) for i in first]
     store = None if workplace.folder is None else _store(workplace, draw, made, sets)
@@ -81,12 +84,11 @@ def calibrate(
     if any(np.any((part["draws"] != n_draws) & (part["draws"] > 0)) for part in parts):
         raise InputError("draws", "are not as many for each data set", "thin them to one number")
     ranks = np.concatenate([padded(part["ranks"], n) for part in parts])
-    names = names_of(names, n) if like is None else tuple(names or _floating(like))
-    if like is not None and n == len(like.parameters):
-        ranks = ranks[:, [like.parameters.index(name) for name in names]]
-    elif ranks.shape[1] != len(names):
-        ranks = np.full((sets, len(names)), np.nan)  # every posterior failed
-    return of_ranks(ranks, names, n_draws, made, reasons)
+    if n == 0:  # every posterior failed
+        ranks = np.full((sets, len(chosen) or 1), np.nan)
+    elif like is not None:
+        ranks = ranks[:, [like.parameters.index(name) for name in chosen]]
+    return of_ranks(ranks, names_of(chosen, ranks.shape[1]), n_draws, made, reasons)
 
 
 # ---- data sets, where a worker is

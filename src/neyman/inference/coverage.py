@@ -46,7 +46,7 @@ def coverage(
     model: Model,
     poi: str | None = None,
     *,
-    at: Mapping[str, float | Sequence[float]],
+    at: Mapping[str, float | Sequence[float] | np.ndarray],
     level: float | Sequence[float] = (0.6827, 0.9, 0.95),
     interval: str | Ends = "profile",
     toys: int = 4_000,
@@ -203,7 +203,9 @@ def _notes(
             first = f", the first: {sample.reason}" if sample.reason else ""
             notes.append(Note(lost, f"{place}: {failed} of {len(sample.p)} data sets{first}"))
         if sample.weights is None:
-            n = max(len(sample.p) - failed, 1)
+            n = len(sample.p) - failed
+            if n == 0:
+                continue
             spread = np.hypot(np.sqrt(levels * (1.0 - levels) / n), shared_error(sample, levels))
             below = value < levels - SIGNIFICANT * spread
         else:
@@ -219,7 +221,7 @@ def _notes(
 
 
 def truths_of(
-    p: Parameters, poi: str, at: Mapping[str, float | Sequence[float]]
+    p: Parameters, poi: str, at: Mapping[str, float | Sequence[float] | np.ndarray]
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """The names, poi first, and the truths, (T, names)."""
     columns = {poi: np.atleast_1d(p.vector()[p.index(poi)])}

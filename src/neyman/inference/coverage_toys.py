@@ -145,7 +145,7 @@ def measured(setting: Setting, data: Data, keys: jax.Array) -> Measured:
         jnp.asarray(procedure.statistic == "t"),
         asimov=procedure.asymptotic and procedure.cls,
         inner=setting.inner,
-        hypotheses=2 if procedure.cls else 1,
+        hypotheses=2 if procedure.cls and setting.inner else 1,
         batch_size=TOGETHER if len(p) <= SMALL else 1,
     )
     q, q_asimov, poi_hat, counts, status = (np.asarray(array)[:n] for array in found)
@@ -197,10 +197,11 @@ def shared_value(
     found = [tail(q, signal, None if weights is None else weights[0])]
     if background is not None:
         found.append(tail(q, background, None if weights is None else weights[1]))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         value = found[0] / found[1] if len(found) == 2 else found[0]
-        relative = np.sqrt(sum((1.0 - p) / p for p in found) / len(signal))
-    error = np.zeros_like(value) if weights is not None else value * relative
+        error = value * np.sqrt(sum((1.0 - p) / p for p in found) / len(signal))
+    if weights is not None:
+        error = np.zeros_like(value)
     return Shared(value, np.where(np.isfinite(error), error, 0.0))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import gammainc, gammaincinv, ndtr, ndtri
 
 from neyman._jax import jax, jnp
-from neyman.model import Data, ObservedLikelihood
+from neyman.model import Data, ObservedLikelihood, compiled_model
 from neyman.parameters import LogUniform, Normal, Parameter
 from neyman.status import InputError
 
@@ -25,8 +25,13 @@ def prior_predictive(like: ObservedLikelihood, key: Any) -> tuple[np.ndarray, Ob
     """theta (P,) from the prior, and the likelihood of main data thrown there."""
     prior_key, data_key = jax.random.split(key)
     theta = prior_draw(like, np.asarray(jax.random.uniform(prior_key, (len(like.parameters),))))
-    main = jax.device_get(like.model.main_sample(data_key, jnp.asarray(theta)))
+    main = jax.device_get(_main_sample(compiled_model(like.model), data_key, jnp.asarray(theta)))
     return theta, like.model.observe(Data(main, np.asarray(like.data.auxiliary)))
+
+
+@jax.jit
+def _main_sample(model, key, theta):
+    return model.main_sample(key, theta)
 
 
 def prior_draw(like: ObservedLikelihood, u: np.ndarray) -> np.ndarray:

@@ -46,7 +46,7 @@ def draw_calibration(
         left.set_ylabel(text(result.names[i], labels, AXIS))
         if len(u):
             _histogram(left, u, result.n_draws)
-            _difference(middle, u)
+            _difference(middle, u, result.n_draws)
             _coverage(right, result, int(i), len(u))
     axes[0, 0].set_title("ranks of the truth")
     axes[0, 1].set_title("ECDF difference")
@@ -81,8 +81,8 @@ def binomial_band(n: int, p: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _difference(axes: Axes, u: np.ndarray) -> None:
-    grid = np.linspace(0.0, 1.0, 201)
+def _difference(axes: Axes, u: np.ndarray, n_draws: int) -> None:
+    grid = np.linspace(0.0, 1.0, n_draws + 2 if n_draws else 201)  # between whole ranks
     difference = np.searchsorted(np.sort(u), grid, side="right") / len(u) - grid
     reach = KOLMOGOROV / np.sqrt(len(u))
     axes.axhspan(-reach, reach, color=LIGHT, lw=0)
@@ -96,8 +96,9 @@ def _coverage(axes: Axes, result: Calibration, i: int, n: int) -> None:
     """At the three levels, with standard errors; the curve is that of all central intervals."""
     u = result.ranks[:, i]
     u = u[np.isfinite(u)]
-    levels = np.linspace(0.0, 1.0, 101)
-    inside = np.searchsorted(np.sort(2.0 * np.abs(u - 0.5)), levels) / n
+    k = result.n_draws + 1
+    levels = np.arange(k % 2, k + 1, 2) / k if k > 1 else np.linspace(0.0, 1.0, 101)
+    inside = np.searchsorted(np.sort(2.0 * np.abs(u - 0.5)), levels - 1e-9) / n
     axes.axhline(0.0, color=GREY, lw=0.8, ls="--")
     axes.plot(levels, inside - levels, color=BLUE, lw=1.0)
     nominal, value = result.nominal, result.coverage[i]
