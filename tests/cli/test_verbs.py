@@ -37,6 +37,17 @@ VERBS = {
     ),
     "significance": ("--poi mu", {"poi", "p0", "z", "expected_z", "method"}, set()),
     "interval": ("--level 0.5", {"poi", "level", "lower", "upper", "best", "method"}, set()),
+    "interval --method feldman-cousins": (
+        "--toys 1000 --level 0.5",
+        {"poi", "level", "lower", "upper", "best", "method"}
+        | {"lower_error", "upper_error", "toys", "failed"},
+        set(),
+    ),
+    "contour": (
+        "--poi mu --poi norm --level 0.5",
+        {"pois", "best", "levels", "contours", "method"},
+        {"contour"},
+    ),
     "evaluate": ("--at mu=0,1 --at norm=0.5", {"log_prob"}, set()),
 }
 """verb: (options, keys of the JSON, plots in --out)"""

@@ -46,6 +46,10 @@ VERBS = {
         lambda like: ny.interval(like),
         {"poi", "level", "lower", "upper", "best", "method"},
     ),
+    "contour": (
+        lambda like: ny.contour(like, ("mu", "xsec"), level=0.68),
+        {"pois", "best", "levels", "contours", "method"},
+    ),
     "impacts": (lambda like: impacts(like), {"poi", "best", "error", "impacts"}),
     "yields": (lambda like: yields(like), {"channels"}),
 }
