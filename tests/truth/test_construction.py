@@ -43,17 +43,17 @@ def accepted(n: int, mu: float, b: float, level: float) -> bool:
     return bool(p[log_r > log_r[n] + 1e-11].sum() < level)
 
 
-@pytest.mark.parametrize("level", [0.6827, 0.9, 0.99])
-@pytest.mark.parametrize(("n", "b"), [(0, 0.0), (0, 3.0), (1, 0.3), (4, 1.5), (30, 12.0)])
+@pytest.mark.parametrize("level", [0.6827, 0.9])
+@pytest.mark.parametrize(("n", "b"), [(0, 0.0), (0, 3.0), (4, 1.5), (30, 12.0)])
 def test_brute_force(n, b, level):
     """On a grid of mu: the ends of what is accepted, the upper one at any b' >= b."""
-    mu = np.arange(0.0, 45.0, 0.02)
+    mu = np.arange(0.0, 40.0, 0.04)
     inside = mu[[accepted(n, m, b, level) for m in mu]]
     lower, upper = poisson_interval(n, b, level=level)
-    assert inside.min() - 0.02 <= lower <= inside.min() + 1e-9
+    assert inside.min() - 0.04 <= lower <= inside.min() + 1e-9
     assert upper >= inside.max() - 1e-9
-    if upper > inside.max() + 0.02:  # lengthened: some b' > b reaches as far, none farther
-        beyond = np.arange(b, b + 8.0, 0.002)
+    if upper > inside.max() + 0.04:  # lengthened: some b' > b reaches as far, none farther
+        beyond = np.arange(b, b + 6.0, 0.003)
         assert any(accepted(n, upper - 0.005, more, level) for more in beyond)
         assert not any(accepted(n, upper + 0.001, more, level) for more in beyond)
 
@@ -80,7 +80,7 @@ def test_poisson_coverage_is_never_below_the_level(b, level):
     assert covered.min() < level + 0.04
 
 
-@pytest.mark.parametrize("mu", [0.0, 0.1, 0.7, 2.0, 5.0])
+@pytest.mark.parametrize("mu", [0.0, 0.7, 3.0])
 def test_gaussian_coverage_is_the_level(mu):
     """By quadrature over x; 0.02 apart."""
     x = np.arange(mu - 5.0, mu + 5.0, 2e-2)

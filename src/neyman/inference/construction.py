@@ -38,7 +38,7 @@ from neyman.status import InputError
 
 Real = np.ndarray | np.floating | np.integer | float | int
 MAX_COUNT = 10_000
-BISECTIONS = 60
+BISECTIONS = 46
 TINY = 1e-12
 
 
