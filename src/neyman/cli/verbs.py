@@ -195,7 +195,10 @@ def check(
 ) -> Answer:
     from neyman.inference.coverage import coverage
 
-    for option, number_of in (("--toys", toys), ("--references", references or 1)):
+    for option, number_of in (
+        ("--toys", toys),
+        ("--references", 1 if references is None else references),
+    ):
         if not 1 <= number_of <= MAX_TOYS:
             raise InputError(f"{option} {number_of}", "is out of range", f"use 1 to {MAX_TOYS:,}")
     points = points_at(at or [])
