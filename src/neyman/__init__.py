@@ -16,14 +16,15 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from neyman.inference.calibrate import calibrate as calibrate
-    from neyman.inference.coverage import coverage as coverage
     from neyman.inference.contour import contour as contour
+    from neyman.inference.coverage import coverage as coverage
     from neyman.inference.fit import fit as fit
     from neyman.inference.hypotest import hypotest as hypotest
     from neyman.inference.impacts import impacts as impacts
     from neyman.inference.interval import interval as interval
     from neyman.inference.limit import upper_limit as upper_limit
     from neyman.inference.ranks import calibrate_draws as calibrate_draws
+    from neyman.inference.sampling.sample import sample as sample
     from neyman.inference.scan import scan as scan
     from neyman.inference.significance import significance as significance
     from neyman.inference.toy_test import Workplace as Workplace
@@ -51,6 +52,7 @@ _HOME = {
     "interval": "neyman.inference.interval",
     "upper_limit": "neyman.inference.limit",
     "calibrate_draws": "neyman.inference.ranks",
+    "sample": "neyman.inference.sampling.sample",
     "scan": "neyman.inference.scan",
     "significance": "neyman.inference.significance",
     "Workplace": "neyman.inference.toy_test",

@@ -105,6 +105,25 @@ class Status(enum.IntEnum):
         "widen the bound if values beyond it can be",
     )
 
+    CHAINS_DISAGREE = (
+        20,
+        Severity.WARNING,
+        "the chains have not mixed (R-hat above 1.01)",
+        "draw more (--draws), and look for two modes or a flat direction",
+    )
+    FEW_DRAWS = (
+        21,
+        Severity.WARNING,
+        "fewer than 400 effective draws",
+        "draw more (--draws)",
+    )
+    DIVERGENCES = (
+        22,
+        Severity.WARNING,
+        "trajectories diverged, so a part of the posterior may be missed",
+        "compare with nested sampling, and check bounds at which log L ends abruptly",
+    )
+
     NOT_CONVERGED = (
         30,
         Severity.FAILED,

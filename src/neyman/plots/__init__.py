@@ -7,6 +7,7 @@
     Contour                     confidence regions of two parameters
     Fit                         pulls; `plot_correlation(fit)` its correlation matrix
     Impacts                     ranked pulls and impacts
+    Samples                     the corner of a posterior
     Yields                      yields with data and ratio, after or before the fit
     Coverage                    coverage versus the truth
     Calibration                 ranks, their distribution function, coverage at levels
@@ -25,6 +26,7 @@ from matplotlib.figure import Figure
 
 from neyman.plots.calibration import draw_calibration
 from neyman.plots.contour import draw_contour
+from neyman.plots.corner import draw_corner
 from neyman.plots.correlation import draw_correlation
 from neyman.plots.coverage import draw_coverage
 from neyman.plots.limit import draw_limit, draw_limits, draw_test
@@ -40,6 +42,7 @@ from neyman.results import (
     Impacts,
     Limit,
     Result,
+    Samples,
     Scan,
     Test,
     Yields,
@@ -55,6 +58,7 @@ DRAWN: dict[type, Callable[..., Figure]] = {
     Contour: draw_contour,
     Fit: draw_pulls,
     Impacts: draw_impacts,
+    Samples: draw_corner,
     Yields: draw_yields,
     Coverage: draw_coverage,
     Calibration: draw_calibration,
@@ -77,8 +81,9 @@ def plot(
         path: where to write it, as PNG, PDF or SVG by its suffix; equal results give equal bytes.
         title: above the figure.
         options: `labels`, the LaTeX of parameters or samples by name; Impacts and Fit: `top`,
-            how many parameters; Yields: `stage`, "postfit" or "prefit", and `channels`; limits on
-            a grid: `xlabel` and `reference`, a value of the parameter drawn as a line.
+            how many parameters; Samples: `parameters`, those to draw; Yields: `stage`, "postfit"
+            or "prefit", and `channels`; limits on a grid: `xlabel` and `reference`, a value of
+            the parameter drawn as a line.
 
     Raises:
         InputError: a result that has no picture, a suffix that is not known, or a path that

@@ -11,11 +11,12 @@ import typing
 from neyman.io.strict_json import read_json
 from neyman.results.base import Result
 from neyman.results.calibration import Calibration
-from neyman.results.coverage import Coverage
 from neyman.results.contour import Contour
+from neyman.results.coverage import Coverage
 from neyman.results.fit import Estimate, Fit, Impacts, Yields
 from neyman.results.hypothesis import Limit, Significance, Test
 from neyman.results.profile import Interval, Scan
+from neyman.results.samples import Marginal, Samples
 from neyman.status import InputError
 
 __all__ = [
@@ -28,7 +29,9 @@ __all__ = [
     "Impacts",
     "Interval",
     "Limit",
+    "Marginal",
     "Result",
+    "Samples",
     "Scan",
     "Significance",
     "Test",
@@ -45,6 +48,7 @@ AnyResult = (
     | Interval
     | Contour
     | Impacts
+    | Samples
     | Yields
     | Coverage
     | Calibration

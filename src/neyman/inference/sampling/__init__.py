@@ -1,0 +1,7 @@
+"""Posteriors: chains, nested sampling and ensembles over one unconstrained density.
+
+posterior.py   log L, priors and the Jacobian over all of R^n
+nuts.py  nested.py  ensemble.py    one sampler each
+chunked.py     draws in chunks, stored and resumed
+sample.py      the verb
+"""

@@ -1,0 +1,161 @@
+"""The No-U-Turn sampler (Hoffman and Gelman, arXiv:1111.4246), multinomial, by blackjax.
+
+It runs in y, with z = z^ + A y and A A^T the inverse Hessian of -log p at the maximum z^, so that
+a posterior near a Gaussian has unit covariance in y. Stan's windows then adapt a step size and
+variances in y for every chain; all chains go on with the mean of the variances and with one step,
+since chains that run together (vmap) wait for the slowest.
+
+With unit covariance all directions turn back after the same time pi, and a trajectory is looked
+at after 1, 3, 7, 15, ... steps only. One that ends just short of pi is doubled, and overshoots:
+measured on the toy LHC search, steps of 0.44 take 16 gradients a draw, steps of 0.5 take 7 and
+mix as well. So the adapted step is changed to the nearest one below 5/4 of it with which
+2^k - 1 steps take the time 3.5.
+
+The draw t of chain c has the key fold_in(fold_in(key, c), t).
+"""
+
+import contextlib
+import functools
+import warnings
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+
+from neyman._jax import Array, jax, jnp
+from neyman.inference.fit import best
+from neyman.inference.sampling.chunked import Piece
+from neyman.inference.sampling.posterior import Posterior
+from neyman.io.chunks import Arrays
+
+CHUNK = 250
+"""Draws of every chain in one chunk; part of what makes results reproducible bit for bit."""
+CHAINS, WARMUP = 8, 300
+TARGET = 0.8
+TURN = 3.5
+"""The time that a trajectory should take: a little over pi."""
+FIRST_STEP = 0.5
+SPREAD = 1.0
+"""Of the starts of the chains, in units of the Gaussian at the maximum."""
+SOFTEST = 1e-8
+"""Curvatures below this part of the largest one are taken for as much."""
+
+
+def advance(posterior: Posterior, key: int, chains: int, warmup: int):
+    """Chunk `index` from the state before it, for `pieces`; chunk 0 is the warm-up."""
+
+    def chunk(index: int, state: Arrays) -> Piece:
+        root = jax.random.key(key)
+        if index == 0:
+            return Piece({}, _warmed(posterior, root, chains, warmup))
+        with lenient():
+            position, output = _draws(
+                posterior, {k: jnp.asarray(v) for k, v in state.items()}, root,
+                jnp.asarray((index - 1) * CHUNK), CHUNK,
+            )  # fmt: skip
+        return Piece(jax.device_get(output), state | {"y": np.asarray(position)})
+
+    return chunk
+
+
+def _warmed(posterior: Posterior, key: Array, chains: int, warmup: int) -> Arrays:
+    centre, whitening = gaussian_at_maximum(posterior)
+    with lenient():
+        y, steps, variances = _adapted(
+            posterior, centre, whitening, jax.random.fold_in(key, 2**31), chains, warmup
+        )
+    return {
+        "y": np.asarray(y),
+        "step": np.asarray(_tuned(float(np.exp(np.mean(np.log(steps)))))),
+        "variance": np.mean(np.asarray(variances), axis=0),
+        "centre": np.asarray(centre),
+        "whitening": np.asarray(whitening),
+    }
+
+
+def _tuned(step: float) -> float:
+    """The largest TURN/(2^k - 1) that is not above 5/4 of the step."""
+    return next(t for k in range(1, 12) if (t := TURN / (2**k - 1)) <= 1.25 * step or k == 11)
+
+
+def gaussian_at_maximum(posterior: Posterior) -> tuple[np.ndarray, np.ndarray]:
+    """The maximum z^ (n,), and A (n, n) with A A^T the inverse of the Hessian of -log p there."""
+    start = posterior.z(posterior.like.parameters.init)
+    found = best(posterior, start, np.ones(len(start), dtype=bool))
+    values, vectors = np.linalg.eigh(np.asarray(found.derivatives.hessian))
+    curvature = np.maximum(np.abs(values), SOFTEST * np.max(np.abs(values), initial=1e-300))
+    return np.asarray(found.theta), vectors / np.sqrt(curvature)
+
+
+def _density(posterior: Posterior, centre: Array, whitening: Array):
+    return lambda y: posterior.log_prob(centre + whitening @ y)
+
+
+@functools.partial(jax.jit, static_argnames=("chains", "warmup"))
+def _adapted(posterior, centre, whitening, key, chains, warmup):
+    """Positions, step sizes and variances of all chains after Stan's windows."""
+    blackjax = blackjax_module()
+    adaptation = blackjax.window_adaptation(
+        blackjax.nuts,
+        _density(posterior, centre, whitening),
+        is_mass_matrix_diagonal=True,
+        initial_step_size=FIRST_STEP,
+        target_acceptance_rate=TARGET,
+        adaptation_info_fn=lambda *_: None,
+    )
+
+    def one(chain):
+        start_key, run_key = jax.random.split(jax.random.fold_in(key, chain))
+        start = SPREAD * jax.random.normal(start_key, centre.shape)
+        (state, found), _ = adaptation.run(run_key, start, warmup)
+        return state.position, found["step_size"], found["inverse_mass_matrix"]
+
+    return jax.vmap(one)(jnp.arange(chains))
+
+
+@functools.partial(jax.jit, static_argnames="n")
+def _draws(posterior, state, key, first, n):
+    """n draws of all chains; positions after them."""
+    blackjax = blackjax_module()
+    density = _density(posterior, state["centre"], state["whitening"])
+    kernel = blackjax.nuts.build_kernel()
+    chains = jnp.arange(len(state["y"]))
+
+    def step(states, t):
+        def one(chain, before):
+            chain_key = jax.random.fold_in(jax.random.fold_in(key, chain), t)
+            after, info = kernel(chain_key, before, density, state["step"], state["variance"])
+            return after, (info.is_divergent, info.num_integration_steps, info.acceptance_rate)
+
+        after, told = jax.vmap(one)(chains, states)
+        return after, (after.position, after.logdensity, *told)
+
+    start = jax.vmap(lambda y: blackjax.nuts.init(y, density))(state["y"])
+    last, found = jax.lax.scan(step, start, first + jnp.arange(n))
+    y, log_prob, divergent, steps, acceptance = found
+    z = state["centre"] + y @ state["whitening"].T
+    theta = jax.vmap(jax.vmap(posterior.theta))(z)
+    kept = np.flatnonzero(~posterior.like.parameters.fixed)
+    output = {
+        "draws": jnp.swapaxes(theta[..., kept], 0, 1),
+        "log_prob": log_prob.T,
+        "divergent": divergent.T,
+        "steps": steps.T,
+        "acceptance": acceptance.T,
+    }
+    return last.position, output
+
+
+@functools.cache
+def blackjax_module() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import blackjax
+    return blackjax
+
+
+@contextlib.contextmanager
+def lenient() -> Generator[None, None, None]:
+    """blackjax relies on implicit promotion, which tests of neyman forbid elsewhere."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield

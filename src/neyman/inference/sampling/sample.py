@@ -1,0 +1,224 @@
+"""Draws from the posterior p(theta|x), proportional to L(theta) pi(theta)."""
+
+import math
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from neyman._jax import jax
+from neyman.inference import diagnostics
+from neyman.inference.fit import listed, model_notes
+from neyman.inference.provenance import provenance_of
+from neyman.inference.sampling import ensemble, nested, nuts
+from neyman.inference.sampling.chunked import damaged, joined, opened, pieces
+from neyman.inference.sampling.posterior import Posterior, posterior_of
+from neyman.inference.threads import one_thread
+from neyman.io.chunks import ChunkStore
+from neyman.io.provenance import digest, version
+from neyman.model import Likelihood
+from neyman.parameters import unknown_name
+from neyman.results import Samples
+from neyman.status import InputError, Note, Status
+
+SAMPLERS = ("nuts", "nested", "ensemble")
+WORST_RHAT, LEAST_ESS = 1.01, 400.0
+"""arXiv:1903.08008, section 4.2 and 4.3."""
+MOST_NUMBERS = 250_000_000
+"""2 GB of draws."""
+
+
+@one_thread
+def sample(
+    like: Likelihood,
+    *,
+    key: int,
+    sampler: str = "nuts",
+    draws: int | None = None,
+    chains: int | None = None,
+    warmup: int | None = None,
+    folder: str | pathlib.Path | None = None,
+) -> Samples:
+    """Draw from the posterior of all parameters that are not fixed.
+
+    Constraint terms are read as priors; the other parameters have their `prior`, flat between
+    the bounds by default. The same arguments give the same draws bit for bit.
+
+    Args:
+        like: any likelihood; theta has shape (P,).
+        key: the seed of all random numbers, 0 or more.
+        sampler: "nuts" (gradients), "nested" (with the evidence; priors must be proper) or
+            "ensemble" (no gradients).
+        draws: of each chain after the warm-up, by default 1,000; for nested sampling the number
+            of live points, by default 500.
+        chains: by default 8, for an ensemble (where they are its walkers) 2 P + 2 or 32.
+        warmup: steps of each chain that are not kept, by default 300, for an ensemble 1,000.
+        folder: where finished chunks are kept; a run that was killed goes on from there, and
+            asking for more draws adds to those that are there.
+
+    Returns:
+        `Samples`, whose notes name the parameters with an R-hat above 1.01 or an ESS below 400,
+        and count divergences.
+
+    Raises:
+        InputError: an unknown sampler, a number out of range, a prior that cannot be used, a
+            package that is not installed, a folder that holds something else.
+    """
+    if sampler not in SAMPLERS:
+        raise unknown_name(sampler, SAMPLERS, "sampler")
+    if sampler == "nested" and (chains is not None or warmup is not None):
+        problem = "has neither chains nor a warm-up"
+        raise InputError("sampler='nested'", problem, "leave chains and warmup out")
+    _check("key", key, 0)
+    posterior = posterior_of(jax.tree.map(jax.numpy.asarray, like))
+    if sampler == "nested":
+        live = _check("draws", nested.LIVE if draws is None else draws, 20)
+        return _nested(posterior, key, live, folder)
+    n = _check("draws", 1000 if draws is None else draws, 4)
+    if sampler == "nuts":
+        module, some, steps = nuts, nuts.CHAINS, nuts.WARMUP
+    else:
+        module, some, steps = ensemble, ensemble.walkers(posterior), 1000
+    least = 1 if sampler == "nuts" else 2 * len(posterior.free)
+    c = _check("chains", some if chains is None else chains, least)
+    w = _check("warmup", steps if warmup is None else warmup, 20)
+    if sampler == "ensemble" and c % 2:
+        raise InputError("chains", f"{c} walkers cannot be halved", "give an even number")
+    if c * n * len(posterior.free) > MOST_NUMBERS:
+        problem = f"{c} chains of {n:,} draws of {len(posterior.free)} parameters are too many"
+        raise InputError("draws", problem, f"keep their product below {MOST_NUMBERS:,}")
+    spec = _spec(posterior, key, sampler) | {"chains": c, "warmup": w, "chunk": module.CHUNK}
+    store = opened(folder, spec)
+    last = math.ceil(n / module.CHUNK)
+    parts = list(
+        pieces(
+            module.advance(posterior, key, c, w),
+            store=store,
+            going_on=lambda index, _: index < last,
+            expected=last + 1,
+            label="sample",
+        )
+    )
+    collected = {k: joined(parts[1:], k, 1)[:, :n] for k in parts[1].output}
+    divergences = int(np.sum(collected["divergent"])) if "divergent" in collected else 0
+    step = float(parts[0].state["step"]) if "step" in parts[0].state else math.nan
+    return _samples(
+        posterior, key, sampler, collected["draws"], collected["log_prob"], store,
+        divergences=divergences, acceptance=float(np.mean(collected["acceptance"])), step=step,
+    )  # fmt: skip
+
+
+def _nested(
+    posterior: Posterior, key: int, live: int, folder: str | pathlib.Path | None
+) -> Samples:
+    log_norm = nested.prior_draws(posterior, key, live)[1]
+    spec = _spec(posterior, key, "nested") | {"live": live, "chunk": nested.CHUNK}
+    store = opened(folder, spec)
+    parts = list(
+        pieces(
+            nested.advance(posterior, key, live),
+            store=store,
+            going_on=nested.going_on,
+            expected=0,
+            label="nested sampling",
+        )
+    )
+    last = parts[-1].state
+    log_l = joined(parts[1:], "loglikelihood", 0)
+    order, log_weight, log_z, error = nested.weighted(log_l, last["loglikelihood"], key)
+    z, log_prior = (
+        np.concatenate([joined(parts[1:], k, 0), last[k]])[order]
+        for k in ("position", "logdensity")
+    )
+    log_prob = np.concatenate([log_l, last["loglikelihood"]])[order] + log_prior
+    failed = len(parts) > nested.MOST_CHUNKS
+    return _samples(
+        posterior, key, "nested", np.asarray(nested.thetas(posterior, z))[None], log_prob[None],
+        store, log_weight=log_weight, log_evidence=log_z + log_norm, log_evidence_error=error,
+        more=(Note(Status.NOT_CONVERGED, "nested sampling"),) if failed else (),
+    )  # fmt: skip
+
+
+def _check(name: str, value: int, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(name, f"is {value}", f"give a whole number from {least} on")
+    return value
+
+
+def _spec(posterior: Posterior, key: int, sampler: str) -> dict[str, Any]:
+    """What a folder of chunks is of."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(posterior.like)]
+    library = "emcee" if sampler == "ensemble" else "blackjax"
+    return {
+        "what": "samples",
+        "sampler": sampler,
+        "parameters": digest(repr(posterior.like.parameters.items).encode()),
+        "likelihood": digest(b"".join(leaf.tobytes() for leaf in leaves)),
+        "key": key,
+        library: version(library),
+    }
+
+
+def _samples(
+    posterior: Posterior,
+    key: int,
+    sampler: str,
+    draws: np.ndarray,
+    log_prob: np.ndarray,
+    store: ChunkStore | None,
+    *,
+    log_weight: np.ndarray | None = None,
+    divergences: int = 0,
+    more: tuple[Note, ...] = (),
+    **told: Any,
+) -> Samples:
+    """The result: moments, intervals, diagnostics and what they find doubtful."""
+    names = tuple(p.name for p in posterior.free)
+    flat = draws.reshape(-1, draws.shape[-1])
+    weight = None if log_weight is None else np.exp(log_weight)
+    mean = np.average(flat, axis=0, weights=weight)
+    hdi = [[diagnostics.hpdi(x, q, weight) for q in diagnostics.LEVELS] for x in flat.T]
+    if weight is None:
+        columns = [draws[..., i] for i in range(len(names))]
+        measures = (diagnostics.ess_bulk, diagnostics.ess_tail, diagnostics.rhat)
+        ess, tail, rhat = (np.array([f(x) for x in columns]) for f in measures)
+    else:
+        ess = tail = np.full(len(names), np.sum(weight) ** 2 / np.sum(weight**2))
+        rhat = np.full(len(names), np.nan)
+    notes = model_notes(posterior.like) + more + damaged(store)
+    return Samples(
+        sampler=sampler,
+        names=names,
+        draws=draws,
+        log_prob=log_prob,
+        log_weight=np.zeros(log_prob.shape) if log_weight is None else log_weight[None],
+        mean=mean,
+        sd=np.sqrt(np.average((flat - mean) ** 2, axis=0, weights=weight)),
+        hdi=np.array(hdi),
+        ess=ess,
+        ess_tail=tail,
+        rhat=rhat,
+        divergences=divergences,
+        notes=notes + _doubts(names, np.minimum(ess, tail), rhat, divergences, log_prob.size),
+        provenance=provenance_of(posterior.like, key),
+        **told,
+    )
+
+
+def _doubts(
+    names: tuple[str, ...], ess: np.ndarray, rhat: np.ndarray, divergences: int, n: int
+) -> tuple[Note, ...]:
+    notes = []
+    apart = np.flatnonzero(rhat > WORST_RHAT)
+    if len(apart):
+        where = listed([names[i] for i in apart])
+        notes.append(
+            Note(Status.CHAINS_DISAGREE, f"{where}: R-hat up to {np.max(rhat[apart]):.3f}")
+        )
+    few = np.flatnonzero(~(ess >= LEAST_ESS))
+    if len(few):
+        where = listed([names[i] for i in few])
+        notes.append(Note(Status.FEW_DRAWS, f"{where}: down to {np.min(ess[few]):.0f}"))
+    if divergences:
+        notes.append(Note(Status.DIVERGENCES, f"{divergences} of {n} draws"))
+    return tuple(notes)
