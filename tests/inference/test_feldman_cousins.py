@@ -35,8 +35,9 @@ def p_exact(n, mu, b):
 
 @pytest.mark.parametrize(("n", "b"), [(3, 0.0), (10, 3.0), (4, 1.5)])
 def test_poisson_tables(n, b):
-    """Both ends within 4 standard errors of the exact ones: a false alarm in 8,000 ends, a bias
-    of 0.5 found wherever p jumps by more than 0.01. The tables' lengthening is not at work here."""
+    """Both ends within 4 standard errors of the exact ones, for a fixed key. Over 60 other keys
+    the pulls had standard deviations of 0.7 to 1.1; one of 360 was beyond 4, for n = 3, where p
+    crosses the level almost flat. A bias of 0.6 is found. The tables' lengthening is not at work."""
     found = ny.interval(one_bin(n, b), level=0.9, method=FC, toys=10_000, key=3)
     lower, upper = poisson_interval(n, b)
     assert abs(found.lower - lower) < 4 * found.lower_error < 0.2
@@ -80,18 +81,28 @@ def test_nuisances_of_a_linear_gaussian():
     assert t == pytest.approx(chdtri(1, 0.1), abs=0.15)
 
 
-def test_same_numbers_again_from_the_folder_and_from_workers(tmp_path):
-    """What is in the folder is not thrown again: chunks made unreadable would be noted."""
+def test_same_numbers_again_from_the_folder(tmp_path):
+    """What is in the folder is read, not thrown again."""
     like = one_bin(5, 3.0)
     here = ny.interval(like, level=0.68, method=FC, toys=2_000, key=7)
     folder = Workplace(folder=tmp_path / "toys")
-    stored = [
-        ny.interval(like, level=0.68, method=FC, toys=2_000, key=7, workplace=folder)
-        for _ in range(2)
-    ]
-    for again in stored:
+    written = []
+    for _ in range(2):
+        again = ny.interval(like, level=0.68, method=FC, toys=2_000, key=7, workplace=folder)
         assert (again.lower, again.upper, again.toys) == (here.lower, here.upper, here.toys)
+        written.append({f.name: f.stat().st_mtime_ns for f in (tmp_path / "toys").glob("*.npz")})
+    assert written[0] == written[1] != {}
     assert ny.interval(like, level=0.68, method=FC, toys=2_000, key=8).upper != here.upper
+
+
+@pytest.mark.slow
+def test_same_numbers_from_two_workers():
+    like = one_bin(5, 3.0)
+    one, two = (
+        ny.interval(like, level=0.68, method=FC, toys=4_000, key=7, workplace=Workplace(workers=n))
+        for n in (1, 2)
+    )
+    assert (one.lower, one.upper, one.upper_error) == (two.lower, two.upper, two.upper_error)
 
 
 def test_ends_at_bounds():
