@@ -37,7 +37,7 @@ def p_exact(n, mu, b):
 def test_poisson_tables(n, b):
     """Both ends within 4 standard errors of the exact ones, for a fixed key. Over 60 other keys
     the pulls had standard deviations of 0.7 to 1.1; one of 360 was beyond 4, for n = 3, where p
-    crosses the level almost flat. A bias of 0.6 is found. The tables' lengthening is not at work."""
+    crosses the level almost flat. A bias of 0.6 is found. No end is one that is lengthened."""
     found = ny.interval(one_bin(n, b), level=0.9, method=FC, toys=10_000, key=3)
     lower, upper = poisson_interval(n, b)
     assert abs(found.lower - lower) < 4 * found.lower_error < 0.2

@@ -127,8 +127,8 @@ def contour(
     if len(names) != 2:
         raise InputError("--poi", "names no pair of parameters", "give it twice")
     given = read(source)
-    options = how | {"level": level or (0.6827, 0.95), "method": method.value}
-    result = trace_contour(given.like, (names[0], names[1]), **options)
+    pair, levels = (names[0], names[1]), level or (0.6827, 0.95)
+    result = trace_contour(given.like, pair, level=levels, method=method.value, **how)
     return answer(result, source, given.digests, pictures={"contour": Picture(result)})
 
 
