@@ -24,6 +24,17 @@ DOCUMENT = workspace(
     {"A": {"signal": ([3.0, 2.0], [MU]), "background": ([9.0, 7.0], [XSEC, SHAPE])}}
 )
 
+
+def whole(like: ny.Likelihood) -> tuple[float, float]:
+    """An interval that covers all there is."""
+    return 0.0, np.inf
+
+
+def nowhere(key: object, like: ny.Likelihood) -> np.ndarray:
+    """Nine draws from a posterior that knows nothing."""
+    return np.zeros((9, len(like.parameters)))
+
+
 VERBS = {
     "fit": (lambda like: ny.fit(like), {"twice_nll", "parameters", "iterations"}),
     "scan": (
@@ -52,6 +63,14 @@ VERBS = {
     ),
     "impacts": (lambda like: impacts(like), {"poi", "best", "error", "impacts"}),
     "yields": (lambda like: yields(like), {"channels"}),
+    "coverage": (
+        lambda like: ny.coverage(like.model, at={"mu": 1.0}, level=0.9, interval=whole, toys=2),
+        {"poi", "interval", "method", "toys", "coverage", "ranks", "power"},
+    ),
+    "calibration": (
+        lambda like: ny.calibrate(like, posterior=nowhere, sets=2),
+        {"sets", "failed", "ranks", "coverage", "power"},
+    ),
 }
 ALWAYS = {"status", "message", "provenance"}
 

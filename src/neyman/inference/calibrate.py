@@ -5,6 +5,7 @@ truths and the data of a model. Draws must be independent: thin a chain by its a
 time first.
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import numpy as np
 from neyman._jax import jax
 from neyman.execute import Failed, execute, progress_bar
 from neyman.execute.attempt import describe
+from neyman.inference.fit import model_notes
 from neyman.inference.prior_predictive import check_priors, prior_predictive
 from neyman.inference.provenance import provenance_of
 from neyman.inference.ranks import names_of, normalised_ranks, of_ranks
@@ -88,7 +90,9 @@ def calibrate(
         ranks = np.full((sets, len(chosen) or 1), np.nan)
     elif like is not None:
         ranks = ranks[:, [like.parameters.index(name) for name in chosen]]
-    return of_ranks(ranks, names_of(chosen, ranks.shape[1]), n_draws, made, reasons)
+    result = of_ranks(ranks, names_of(chosen, ranks.shape[1]), n_draws, made, reasons)
+    noted = () if like is None else model_notes(like)
+    return dataclasses.replace(result, notes=noted + result.notes)
 
 
 # ---- data sets, where a worker is

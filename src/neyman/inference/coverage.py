@@ -106,7 +106,7 @@ def _counted(
 ) -> Coverage:
     """The result: how many of the data sets at each truth cover."""
     found = np.array([counted(sample, levels) for sample in samples])  # (T, 4, L)
-    failed = np.array([np.sum(np.isnan(sample.p)) for sample in samples])
+    failed = np.array([np.sum(np.isnan(sample.p)) for sample in samples], dtype=float)
     by_toys = samples[0].weights is None
     n = len(samples[0].p)
     edges = np.linspace(0.0, 1.0, BINS + 1 if len(samples[0].ranks) else 1)

@@ -31,12 +31,12 @@ from scipy.special import chdtrc
 from neyman._jax import jax, jnp
 from neyman.inference.newton import going_on, initial, step
 from neyman.inference.statistics import asymptotic
-from neyman.inference.toys import SMALL, TIE
+from neyman.inference.toys import TIE
 from neyman.model import Data, Model, compiled_model
 from neyman.status import Status
 
-TOGETHER = 8
-"""Small models are fitted so many at a time, as in `toys`."""
+SMALL, TOGETHER = 30, 8
+"""Models with up to 30 parameters are fitted eight at a time, as in `toys`."""
 
 
 class Procedure(NamedTuple):
