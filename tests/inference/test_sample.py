@@ -218,8 +218,8 @@ def test_transform_and_derivatives(name):
     back = np.asarray(posterior.theta(z))
     fixed = like.parameters.fixed
     np.testing.assert_allclose(back, np.where(fixed, like.parameters.init, back), rtol=1e-9)
-    d = jax.jit(posterior.derivatives)(z)
-    gradient = jax.jit(jax.grad(posterior.log_prob))
+    d = jax.jit(lambda t: posterior.derivatives(t))(z)
+    gradient = jax.jit(jax.grad(lambda t: posterior.log_prob(t)))
     np.testing.assert_allclose(-d.value, posterior.log_prob(z), rtol=1e-12)
     np.testing.assert_allclose(d.gradient, -gradient(z), rtol=1e-7, atol=1e-8)
     np.testing.assert_allclose(d.hessian, -jax.jit(jax.jacfwd(gradient))(z), rtol=1e-6, atol=1e-7)

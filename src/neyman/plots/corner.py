@@ -82,7 +82,7 @@ def _alone(
     n: int,
 ) -> None:
     marginal = result[name]
-    counts, edges = np.histogram(x, BINS, limits, weights=weight, density=True)
+    counts, edges = np.histogram(x, BINS, limits, weights=weight)
     for (low, high), colour in ((marginal.hdi95, TWO_SIGMA), (marginal.hdi68, ONE_SIGMA)):
         axes.axvspan(low, high, color=colour, lw=0)
     axes.stairs(counts, edges, color=BLUE)

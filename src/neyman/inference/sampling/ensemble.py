@@ -3,8 +3,8 @@
 The moves are differential evolution (ter Braak, Stat. Comput. 16, 239) in 80 % of the steps and
 stretches (Goodman and Weare) in the others, in the unconstrained z. The snooker move is left
 out: that of emcee 3.1.6 weighs by the square root of the Jacobian |x' - z|^(n-1)/|x - z|^(n-1),
-which makes a Gaussian in two dimensions 5 to 7 % too narrow (measured). Walkers start in a small ball around the
-initial values. The random numbers of chunk i are those of the seed (key, i).
+which makes a Gaussian in two dimensions 5 to 7 % too narrow (measured). Walkers start in a
+small ball around the initial values. The random numbers of chunk i are those of the seed (key, i).
 """
 
 from typing import Any
