@@ -100,7 +100,8 @@ class Posterior(Likelihood):
         )
 
     def rename(self, names: Mapping[str, str]) -> "Posterior":
-        return Posterior(like=self.like.rename(names), constrained=self.constrained)
+        like = self.like.rename(names)
+        return Posterior(like=like, constrained=self.constrained)  # ty: ignore[missing-argument]
 
 
 def posterior_of(like: Likelihood) -> Posterior:
@@ -115,9 +116,10 @@ def posterior_of(like: Likelihood) -> Posterior:
         constrained[np.asarray(like.model.auxiliary.parameter)] = True
     if like.parameters.fixed.all():
         raise InputError("parameters", "all are fixed", "leave one of them to be sampled")
-    for parameter, known in zip(like.parameters, constrained):
-        _check(parameter, bool(known))
-    return Posterior(like=like, constrained=tuple(constrained.tolist()))
+    flags = tuple(constrained.tolist())
+    for parameter, flag in zip(like.parameters, flags):
+        _check(parameter, flag)
+    return Posterior(like=like, constrained=flags)  # ty: ignore[missing-argument]
 
 
 def _check(p: Parameter, constrained: bool) -> None:
