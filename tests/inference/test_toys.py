@@ -4,17 +4,21 @@
 
 for every statistic that falls with n, ties included."""
 
+import shutil
+
 import numpy as np
 import pytest
 import scipy.optimize
 from scipy.stats import norm, poisson
 
+from neyman.inference import toy_test
 from neyman.inference.asymptotics import AsymptoticTest
 from neyman.inference.hypotest import hypotest
 from neyman.inference.limit import upper_limit
 from neyman.inference.significance import significance
 from neyman.inference.toy_test import CHUNK, ToyTest, Workplace
 from neyman.inference.toys import Chunk, Toys, Truth, p_value, quantiles, throw
+from neyman.io.chunks import merge
 from neyman.likelihoods.counting import counting
 from neyman.model import Data
 from neyman.status import InputError, Status
@@ -136,9 +140,10 @@ def test_unknown_null(like):
         upper_limit(like, null="exact")
 
 
-def test_workers_and_resumes_give_the_same_bits(like, tmp_path):
+def test_workers_and_resumes_give_the_same_bits(like, tmp_path, monkeypatch):
     """One process; two processes with a folder; then a resume with a chunk lost."""
     alone = hypotest(like, value=3.0, null="toys", toys=3_000, key=4)
+    monkeypatch.setattr(toy_test, "WORTH", 0.0)
     shared = Workplace(workers=2, folder=tmp_path / "toys")
     together = hypotest(like, value=3.0, null="toys", toys=3_000, key=4, workplace=shared)
     (tmp_path / "toys" / "00000001.npz").unlink()
@@ -148,5 +153,44 @@ def test_workers_and_resumes_give_the_same_bits(like, tmp_path):
         assert other.observed == alone.observed
         assert other.error == alone.error
         np.testing.assert_array_equal(other.expected, alone.expected)
-    with pytest.raises(InputError, match="seed"):
-        hypotest(like, value=3.0, null="toys", toys=3_000, key=5, workplace=kept)
+
+
+def test_a_folder_of_other_toys_is_refused(like, tmp_path):
+    """Not read as if they were the ones asked for: a chunk's number means other toys there."""
+    kept = Workplace(folder=tmp_path / "toys")
+    asked = {"value": 3.0, "toys": 1_000, "key": 4}
+    hypotest(like, null="toys", **asked, workplace=kept)
+    for change in ({"key": 5}, {"value": 4.0}, {"toys": 2_000}):
+        with pytest.raises(InputError, match="holds another computation"):
+            hypotest(like, null="toys", **asked | change, workplace=kept)
+    with pytest.raises(InputError, match="holds another computation"):
+        upper_limit(like, null="toys", toys=1_000, key=4, workplace=kept)
+
+
+def refuses(chunk):
+    raise AssertionError(f"thrown again: {chunk.first}")
+
+
+def test_folders_of_two_machines_make_one(like, tmp_path, monkeypatch):
+    """Each has a part of the chunks, one of them in both; merged, nothing is thrown again."""
+    asked = {"value": 3.0, "null": "toys", "toys": 2_000, "key": 4}
+    whole = hypotest(like, **asked, workplace=Workplace(folder=tmp_path / "a"))
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    (tmp_path / "a" / "00000000.npz").unlink()
+    (tmp_path / "b" / "00000002.npz").unlink()
+    (tmp_path / "b" / "00000003.npz").unlink()
+    merge([tmp_path / "a", tmp_path / "b"], tmp_path / "both")
+    monkeypatch.setattr(toy_test, "thrown_arrays", refuses)
+    merged = hypotest(like, **asked, workplace=Workplace(folder=tmp_path / "both"))
+    assert (merged.observed, merged.error) == (whole.observed, whole.error)
+
+
+def test_limits_take_the_toys_that_their_precision_asks_for(like):
+    """At 5 % a few thousand, at 0 all; the errors are as asked."""
+    coarse, fine = (
+        upper_limit(like, null="toys", toys=12_000, precision=p, key=2) for p in (0.05, 0.0)
+    )
+    assert coarse.toys < fine.toys == 12_000
+    assert coarse.error < 0.05 * coarse.observed
+    assert fine.error < coarse.error
+    assert fine.expected_error[2] < coarse.expected_error[2]

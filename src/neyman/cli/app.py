@@ -23,6 +23,7 @@ from neyman.cli.options import (
     Null,
     NullOption,
     Poi,
+    PrecisionOption,
     Sampler,
     TestedOption,
     Texts,
@@ -94,10 +95,11 @@ def hypotest(
     *,
     poi: Poi = None,
     value: Annotated[float, typer.Option(metavar="V", help="The hypothesis.")] = 1.0,
-    null: NullOption = Null.ASYMPTOTIC,
+    null: NullOption = Null.AUTO,
     toys: ToysOption = 10_000,
     workers: WorkersOption = 1,
     dask: DaskOption = None,
+    resume: KeptOption = None,
 ) -> None:
     """Test one hypothesis with CLs, observed and expected.
 
@@ -110,10 +112,12 @@ def limit(
     *,
     poi: Poi = None,
     level: Level = 0.95,
-    null: NullOption = Null.ASYMPTOTIC,
+    null: NullOption = Null.AUTO,
     toys: ToysOption = 10_000,
+    precision: PrecisionOption = 0.02,
     workers: WorkersOption = 1,
     dask: DaskOption = None,
+    resume: KeptOption = None,
     patches: Annotated[
         str | None,
         typer.Option(
@@ -128,7 +132,7 @@ def limit(
 
     Example: neyman limit background.json --patches 'signals/*.json' --json
 
-    Example: neyman limit workspace.json --null toys --toys 10000 --workers 2 --seed 1
+    Example: neyman limit workspace.json --null toys --toys 100000 --workers 2 --resume toys
     """
 
 
@@ -152,10 +156,11 @@ def scan(
 def significance(
     *,
     poi: Poi = None,
-    null: NullOption = Null.ASYMPTOTIC,
+    null: NullOption = Null.AUTO,
     toys: ToysOption = 10_000,
     workers: WorkersOption = 1,
     dask: DaskOption = None,
+    resume: KeptOption = None,
 ) -> None:
     """Discovery test q0: p-value and significance.
 

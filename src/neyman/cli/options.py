@@ -123,6 +123,10 @@ TestedOption = Annotated[
     int,
     typer.Option("--toys", metavar="N", help="Toys at a tested value, for feldman-cousins."),
 ]
+PrecisionOption = Annotated[
+    float,
+    typer.Option("--precision", metavar="P", help="Toys are enough at this relative error."),
+]
 WorkersOption = Annotated[
     int, typer.Option("--workers", metavar="N", help="Processes that throw toys.")
 ]

@@ -75,10 +75,19 @@ def hypotest(source: Source, *, poi: str | None, value: float, **drawn: Any) -> 
 
 
 def limit(
-    source: Source, *, poi: str | None, level: float, patches: str | None, **drawn: Any
+    source: Source,
+    *,
+    poi: str | None,
+    level: float,
+    precision: float,
+    patches: str | None,
+    **drawn: Any,
 ) -> Answer:
-    how = distribution(source, **drawn)
+    resume = drawn["resume"]
+    how: dict[str, Any] = {"precision": precision, **distribution(source, **drawn)}
     if patches is not None or (source.patchset is not None and source.patch_name is None):
+        if resume is not None:
+            raise InputError("--resume", "keeps the toys of one limit", "leave it out for a grid")
         return limit_grid(source, patches, poi=poi, level=level, how=how)
     given = read(source)
     result = upper_limit(given.like, poi, level=level, **how)
@@ -235,19 +244,14 @@ def thrown(source: Source, **drawn: Any) -> dict[str, Any]:
 
 
 def distribution(
-    source: Source, null: Null, toys: int, workers: int, dask: str | None
+    source: Source, null: Null, toys: int, resume: str | None = None, **where: Any
 ) -> dict[str, Any]:
     """How the distribution of the test statistic is found, as the verbs of inference take it."""
     if not 1 <= toys <= MAX_TOYS:
         raise InputError(f"--toys {toys}", "is out of range", f"use 1 to {MAX_TOYS:,}")
-    if not 1 <= workers <= MAX_WORKERS:
-        raise InputError(f"--workers {workers}", "is out of range", f"use 1 to {MAX_WORKERS}")
-    if dask is not None and workers != 1:
-        raise InputError("--dask", "brings its own workers", "leave out --workers")
-    workplace = Workplace(workers=workers if dask is None else dask)
     return {
         "null": null.value,
         "toys": toys,
         "key": source.seed or 0,
-        "workplace": workplace,
+        "workplace": workplace(**where, folder=resume),
     }

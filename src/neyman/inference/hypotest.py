@@ -19,7 +19,7 @@ def hypotest(
     *,
     value: float,
     statistic: str = "qtilde",
-    null: str = "asymptotic",
+    null: str = "auto",
     toys: int = 10_000,
     key: int = 0,
     workplace: Workplace = HERE,
@@ -60,7 +60,8 @@ def hypotest(
         beyond += (Note(Status.INSENSITIVE, f"{name} = {value:g}"),)
     notes = test.notes() + beyond
     if method == "toys":
-        with ToyTest(test, key, workplace) as tried:
+        purpose = {"value": float(value), "toys": toys}
+        with ToyTest(test, key, workplace, purpose) as tried:
             (point,) = tried.points([value], toys)
         cls, errors, thrown = point.cls, point.error, point.clsb.toys
         clsb, clb = point.clsb.value, point.clb.value

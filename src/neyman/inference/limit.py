@@ -13,7 +13,8 @@ from neyman.inference.asymptotics import AsymptoticTest, parameter_of_interest, 
 from neyman.inference.null import chosen, without_few_events
 from neyman.inference.provenance import provenance_of
 from neyman.inference.threads import one_thread
-from neyman.inference.toy_test import HERE, Roots, ToyTest, Workplace, find_roots
+from neyman.inference.toy_limit import Roots, find_roots
+from neyman.inference.toy_test import HERE, ToyTest, Workplace
 from neyman.model import Likelihood
 from neyman.results import Limit
 from neyman.status import InputError, Note, Status
@@ -29,8 +30,9 @@ def upper_limit(
     *,
     level: float = 0.95,
     statistic: str = "qtilde",
-    null: str = "asymptotic",
+    null: str = "auto",
     toys: int = 10_000,
+    precision: float = 0.02,
     key: int = 0,
     workplace: Workplace = HERE,
 ) -> Limit:
@@ -43,7 +45,9 @@ def upper_limit(
         statistic: "qtilde" or "q" (arXiv:1007.1727, eq. 16 and 14).
         null: how the distribution of the statistic is found: "asymptotic", "toys", or "auto":
             toys where fewer than 5 background events are expected where the signal is sought.
-        toys: how many toys of each hypothesis near each limit, in whole chunks of 1,000.
+        toys: at most so many toys of each hypothesis near each limit, in chunks of 1,000.
+        precision: no more toys are thrown for a limit whose Monte Carlo error is below this
+            part of it, or of the bands of 1 and 2 sigma below twice that.
         key: the seed of the toys.
         workplace: the workers that throw toys, and the folder in which toys are kept, so that
             an interrupted call goes on.
@@ -66,8 +70,9 @@ def upper_limit(
     method, reason = chosen(null, test)
     notes = test.notes(found.largest) + beyond
     if method == "toys" and np.any(np.isfinite(found.roots)):
-        with ToyTest(test, key, workplace) as tried:
-            thrown = find_roots(tried, found.roots, 1.0 - level, toys)
+        purpose = {"limit": level, "toys": toys, "precision": precision}
+        with ToyTest(test, key, workplace, purpose) as tried:
+            thrown = find_roots(tried, found.roots, 1.0 - level, toys, precision)
         found = Found.of_toys(thrown)
         notes = without_few_events(notes) + tried.notes()
     return Limit(
@@ -108,7 +113,7 @@ class Found(NamedTuple):
             roots.errors,
             np.array([p.mu for p in points]),
             np.array([p.cls for p in points]),
-            max(p.clsb.toys for p in points),
+            roots.toys,
         )
 
     @property

@@ -20,7 +20,7 @@ def significance(
     like: Likelihood,
     poi: str | None = None,
     *,
-    null: str = "asymptotic",
+    null: str = "auto",
     toys: int = 10_000,
     key: int = 0,
     workplace: Workplace = HERE,
@@ -45,7 +45,8 @@ def significance(
     method, reason = chosen(null, test)
     z, expected_z = np.sqrt(test.discovery())
     if method == "toys":
-        with ToyTest(test, key, workplace) as tried:
+        purpose = {"discovery": True, "toys": toys}
+        with ToyTest(test, key, workplace, purpose) as tried:
             p0 = tried.discovery(toys, importance=bool(z > RARE))
         return Significance(
             poi=name,
