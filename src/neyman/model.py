@@ -67,6 +67,11 @@ class Model(eqx.Module):
         """Whether `derivatives` also runs on NumPy arrays, without compilation."""
         return False
 
+    @property
+    def dear(self) -> bool:
+        """Whether a Hessian costs so much that fits should do with gradients."""
+        return False
+
     @abc.abstractmethod
     def main_log_prob(self, theta: Array, main: Any) -> Scalar:
         """log p_main(main|theta), with every constant of the density of the data."""
@@ -245,6 +250,10 @@ class JointModel(Model):
     @property
     def eager(self) -> bool:
         return all(part.eager for part in self.parts)
+
+    @property
+    def dear(self) -> bool:
+        return any(part.dear for part in self.parts)
 
     def _each(self, theta: Array, main: tuple):
         return [(part, theta[i], x) for part, i, x in zip(self.parts, self.place, main)]

@@ -65,9 +65,14 @@ def held_outside_notes(p: Parameters, held: Mapping[str, float]) -> tuple[Note, 
     )
 
 
-def best(like: Likelihood, start: np.ndarray, free: np.ndarray) -> Minimum:
-    """The minimum from `start`, or from up to `RESTARTS` other points where that fails."""
-    found = minimise(like, start, free)
+def best(
+    like: Likelihood, start: np.ndarray, free: np.ndarray, near: np.ndarray | None = None
+) -> Minimum:
+    """The minimum from `start`, or from up to `RESTARTS` other points where that fails.
+
+    `near` is a Hessian (P, P) at a minimum nearby, which helps where Hessians are dear.
+    """
+    found = minimise(like, start, free, near)
     for attempt in range(RESTARTS):
         if int(found.status) == Status.FINE:
             break

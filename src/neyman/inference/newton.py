@@ -27,6 +27,7 @@ import numpy as np
 import scipy.linalg.lapack
 
 from neyman._jax import Array, Scalar, jax, jnp
+from neyman.inference import quasi_newton
 from neyman.model import Derivatives, Likelihood, ObservedLikelihood
 from neyman.parameters import Parameters
 from neyman.status import Status
@@ -82,14 +83,20 @@ class State(NamedTuple):
     proposal: Proposal
 
 
-def minimise(like: Likelihood, start: Array, free: np.ndarray) -> Minimum:
+def minimise(
+    like: Likelihood, start: Array, free: np.ndarray, near: np.ndarray | None = None
+) -> Minimum:
     """The minimum of -log L from `start` (P,) over the parameters where `free` (P,) is True, as
     NumPy arrays.
 
     The others stay at `start`. A likelihood of NumPy arrays runs eagerly where its model can;
-    any other is compiled once per shape.
+    any other is compiled once per shape. One whose Hessian is dear is minimised by
+    `quasi_newton`, which begins with the Hessian `near` (P, P) where one is known.
     """
     p = like.parameters
+    if isinstance(like, ObservedLikelihood) and like.model.dear:
+        found = quasi_newton.descend(like, np.asarray(start, dtype=float), free, near)
+        return Minimum(*quasi_newton.minimum(found), *map(np.asarray, found[2:]))
     if runs_eagerly(like):
         with np.errstate(all="ignore"):
             state = initial(like, np.asarray(start, dtype=float), free, p.lower, p.upper)

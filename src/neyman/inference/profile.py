@@ -70,7 +70,8 @@ class Profile:
         if mu not in self._known:
             start = self._start(mu)
             start[self.index] = mu
-            found = best(self.like, start, self.free)
+            near = None if self._best is None else self._best.derivatives.hessian
+            found = best(self.like, start, self.free, near)
             self._known[mu] = found
             if self._best is not None and found.value < self._best.value - 1e-6:
                 anew = best(self.like, np.asarray(found.theta), self.floating)
