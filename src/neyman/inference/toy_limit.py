@@ -37,8 +37,7 @@ def find_roots(
     roots = _regressed(points, alpha, 0)
     spent, n = 0, CHUNK
     while spent < most:
-        open_roots = roots.values[_unknown(roots, spent, precision)]
-        targets = np.unique(np.round(open_roots[np.isfinite(open_roots)], 12)).tolist()
+        targets = _apart(roots.values[_unknown(roots, spent, precision)], precision)
         if not targets:
             break
         n = min(n, -(-(most - spent) // CHUNK) * CHUNK)
@@ -46,6 +45,15 @@ def find_roots(
         spent, n = spent + n, 2 * n
         roots = _regressed(points, alpha, spent)
     return roots
+
+
+def _apart(roots: np.ndarray, precision: float) -> list[float]:
+    """The finite roots; of those closer than `precision` the lowest, for a point serves all."""
+    apart: list[float] = []
+    for root in np.sort(roots[np.isfinite(roots)]).tolist():
+        if not apart or root > apart[-1] * (1.0 + precision) + 1e-12:
+            apart.append(root)
+    return apart
 
 
 def _unknown(roots: Roots, spent: int, precision: float) -> np.ndarray:

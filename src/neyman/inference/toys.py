@@ -24,7 +24,7 @@ import numpy as np
 
 from neyman._jax import jax, jnp
 from neyman.inference.toy_fit import FINE, SMALL, UNFINISHED, Box, Ended, fit_toys
-from neyman.model import Model, compiled_model
+from neyman.model import Model
 from neyman.status import Status
 
 TIE = 1e-7
@@ -90,18 +90,20 @@ def throw(chunk: Chunk) -> Toys:
     values = np.zeros(MOST_VALUES)
     values[: len(truth.values)] = truth.values
     lanes = LANES if len(p) <= SMALL else 1
+    index = np.arange(chunk.first, chunk.first + -(-chunk.n // lanes) * lanes)
     thrown = _throw(
-        compiled_model(model),
-        jnp.asarray(truth.theta),
-        jnp.asarray(truth.proposal),
-        jnp.asarray(values),
+        model,
+        truth.theta,
+        truth.proposal,
+        values,
         len(truth.values),
         SIDE[chunk.statistic],
         truth.poi,
-        jnp.asarray(np.isin(np.arange(len(p)), [truth.poi, *truth.held])),
-        Box(*map(jnp.asarray, (free, lower, p.upper))),
-        jax.random.fold_in(jax.random.key(chunk.seed), chunk.stream),
-        jnp.arange(chunk.first, chunk.first + -(-chunk.n // lanes) * lanes),
+        np.isin(np.arange(len(p)), [truth.poi, *truth.held]),
+        Box(free, lower, p.upper),
+        chunk.seed,
+        chunk.stream,
+        index,
         lanes=lanes,
     )
     q, poi_hat, status, log_weight = (np.asarray(a)[: chunk.n] for a in thrown)
@@ -124,7 +126,10 @@ def failed_toys(chunk: Chunk) -> Toys:
 
 
 @functools.partial(jax.jit, static_argnames="lanes")
-def _throw(model, theta, proposal, values, n_values, side, poi, held, box, key, index, *, lanes):
+def _throw(
+    model, theta, proposal, values, n_values, side, poi, held, box, seed, stream, index, *, lanes
+):
+    key = jax.random.fold_in(jax.random.key(seed), stream)
     weighted = jnp.any(proposal != theta)
     information = model.derivatives(theta, model.expected(theta)).hessian
 
