@@ -5,13 +5,14 @@
 Each side runs in processes of its own, one after the other. Unless a row says otherwise the
 figures are CPU seconds of all threads, of neyman the median of several repetitions.
 
-pyhf runs in this environment with its NumPy backend, and with one BLAS thread: the default,
-one thread a core, costs it twice the CPU seconds for the same wall time. Fits are compared with
-the faster of its scipy and minuit optimisers (minuit is stopped once it is the slower one), CLs
-with scipy's, which is the faster one there. Its limits take hours on the large workspaces: they
-count as its time for one CLs times the number of CLs that its `upper_limit` asks for on a small
-workspace, counted in the same run. RooFit runs in the interpreter of `--peer-python`, with its
-vectorised backend, migrad at strategy 0, its fastest fit of three. neyman runs as users get it.
+All run as users get them. pyhf runs in this environment with its NumPy backend; its BLAS takes
+one thread a core, which costs it CPU seconds and saves it no wall time: what it costs with one
+thread is told in rows of their own. Fits are compared with the faster of its scipy and minuit
+optimisers (minuit is stopped once it is the slower one), CLs with scipy's, which is the faster
+one there. Its limits take hours on the large workspaces: they count as its time for one CLs
+times the number of CLs that its `upper_limit` asks for on a small workspace, counted in the same
+run. RooFit runs in the interpreter of `--peer-python`, with its vectorised backend, migrad at
+strategy 0, its fastest fit of three.
 
 Rows of `neyman limit` are whole processes, with a compilation cache that was empty, then warm.
 The workspaces and the peers' scripts are found in `../shared`.
@@ -86,12 +87,12 @@ def measure(path: str) -> dict[str, Any]:
         "derivatives, uncompiled": typical(lambda: eager.derivatives(start)),
         "fit": typical(lambda: ny.fit(like), seconds=1),
         "fit, uncompiled": typical(lambda: ny.fit(eager)),
-        "cls": typical(lambda: ny.hypotest(like, value=1.0)),
-        "cls, uncompiled": typical(lambda: ny.hypotest(eager, value=1.0)),
-        "limits": typical(lambda: ny.upper_limit(like)),
-        "limits, uncompiled": typical(lambda: ny.upper_limit(eager)),
+        "cls": typical(lambda: ny.hypotest(like, value=1.0, null="asymptotic")),
+        "cls, uncompiled": typical(lambda: ny.hypotest(eager, value=1.0, null="asymptotic")),
+        "limits": typical(lambda: ny.upper_limit(like, null="asymptotic")),
+        "limits, uncompiled": typical(lambda: ny.upper_limit(eager, null="asymptotic")),
     }
-    fit, test = ny.fit(like), ny.hypotest(like, value=1.0)
+    fit, test = ny.fit(like), ny.hypotest(like, value=1.0, null="asymptotic")
     assert np.isfinite(fit.twice_nll) and np.isfinite(test.observed)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
@@ -112,15 +113,17 @@ def neyman(case: str) -> dict[str, Any]:
     return done.json_lines()[0] if done.returncode == 0 else {}
 
 
-def pyhf(case: str) -> dict[str, dict[str, Any]]:
+def pyhf(case: str, *, one_thread: bool = False) -> dict[str, dict[str, Any]]:
     """The stages that `bench_pyhf.py` finished; "fit" is that of the faster optimiser."""
-    tell(f"{case}: pyhf")
+    tell(f"{case}: pyhf{', one thread' if one_thread else ''}")
     command = [sys.executable, SHARED / "peers" / "bench_pyhf.py", workspace(case), "--stages"]
-    done = run([*command, "build,eval,fit,cls"], one_thread=True)
+    done = run([*command, "build,eval,fit,cls"], one_thread=one_thread)
     stages = {line["stage"]: line for line in done.json_lines() if "error" not in line}
     seconds = stages["fit"]["fit_s"] if "fit" in stages else 200.0
     patience = 5.0 + 3.0 * stages["build"]["build_s"] + 1.1 * seconds if stages else 0.0
-    minuit = run([*command, "fit", "--optimizer", "minuit"], one_thread=True, timeout=patience)
+    minuit = run(
+        [*command, "fit", "--optimizer", "minuit"], one_thread=one_thread, timeout=patience
+    )
     for line in minuit.json_lines():
         if line["stage"] == "fit" and "error" not in line:
             fits = [stages.get("fit", line), line]
@@ -155,6 +158,7 @@ def figure(record: Any, *keys: str, times: float = 1.0) -> float | None:
 def case_rows(case: str, calls: int, peer_python: str | None) -> Iterator[Row]:
     """One workspace: neyman and both peers."""
     own, theirs, root = neyman(case), pyhf(case), roofit(case, peer_python)
+    alone = pyhf(case, one_thread=True)
     searched = f"limits, against {calls} CLs of pyhf"
     fastest = min((fit["cpu_s"] for fit in root["fits"]), default=None) if root else None
     created = root["build_cpu_s"] + root["create_nll_cpu_s"] if root else None
@@ -174,6 +178,10 @@ def case_rows(case: str, calls: int, peer_python: str | None) -> Iterator[Row]:
     for quantity, (what, peer, _) in peers.items():
         ours = figure(own, "times", f"{what}, uncompiled", "cpu")
         yield Row(case, f"{quantity}, uncompiled", ours, peer)
+
+    for quantity, what in (("fit", "fit"), ("CLs at mu = 1", "cls")):
+        quantity = f"{quantity}, against pyhf with one thread"
+        yield Row(case, quantity, figure(own, "times", what, "cpu"), figure(alone, what, "cpu_s"))
 
     walls = {
         "fit, against pyhf": ("fit", figure(theirs, "fit", "fit_s")),
