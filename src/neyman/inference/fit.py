@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotri  # ty: ignore[missing-module-member]
 
-from neyman._jax import jax
+from neyman._jax import Array, jax
 from neyman.inference.expectation import expected_counts
 from neyman.inference.newton import Minimum, minimise
 from neyman.inference.provenance import provenance_of
@@ -66,7 +66,7 @@ def held_outside_notes(p: Parameters, held: Mapping[str, float]) -> tuple[Note, 
 
 
 def best(
-    like: Likelihood, start: np.ndarray, free: np.ndarray, near: np.ndarray | None = None
+    like: Likelihood, start: np.ndarray, free: np.ndarray, near: Array | None = None
 ) -> Minimum:
     """The minimum from `start`, or from up to `RESTARTS` other points where that fails.
 

@@ -84,7 +84,7 @@ class State(NamedTuple):
 
 
 def minimise(
-    like: Likelihood, start: Array, free: np.ndarray, near: np.ndarray | None = None
+    like: Likelihood, start: Array, free: np.ndarray, near: Array | None = None
 ) -> Minimum:
     """The minimum of -log L from `start` (P,) over the parameters where `free` (P,) is True, as
     NumPy arrays.

@@ -46,7 +46,7 @@ class Descent(NamedTuple):
 
 
 def descend(
-    like: Likelihood, start: np.ndarray, free: np.ndarray, near: np.ndarray | None = None
+    like: Likelihood, start: np.ndarray, free: np.ndarray, near: Array | None = None
 ) -> Descent:
     """The minimum of -log L from `start` (P,) over the parameters where `free` (P,) is True.
 
@@ -61,7 +61,7 @@ def descend(
     point = evaluate(like, theta)
     if not _finite(point):
         return Descent(point, np.eye(len(p)), np.inf, 0, int(Status.NOT_FINITE))
-    metric = np.diag(_widths(like) ** -2.0) if near is None else _positive(near)
+    metric = np.diag(_widths(like) ** -2.0) if near is None else _positive(np.asarray(near))
     found = _bfgs(like, point, free, metric)
     if near is not None or found.status != int(Status.FINE):
         return found
