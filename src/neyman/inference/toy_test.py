@@ -39,7 +39,7 @@ from neyman.status import Note, Status
 
 CHUNK = 1000
 """Toys of one job; part of what makes results reproducible bit for bit."""
-WORTH = 20.0
+WORTH = 10.0
 """Seconds of work from which other processes are started: each imports and compiles anew."""
 
 
