@@ -18,11 +18,12 @@ def no_errors() -> np.ndarray:
 
 
 def monte_carlo(result: "Test | Limit | Significance") -> dict[str, Any]:
-    """What a result from toys says beside its keys: why, how many, and the errors."""
+    """What a result says beside its keys: why its method, and of toys how many and the errors."""
+    why = {"reason": result.reason} if result.reason else {}
     if result.method != "toys":
-        return {}
+        return why
     errors = {} if isinstance(result, Significance) else {"expected_error": result.expected_error}
-    return {"reason": result.reason, "toys": result.toys, "error": result.error} | errors
+    return why | {"toys": result.toys, "error": result.error} | errors
 
 
 def plus_minus(value: float, error: float) -> str:
@@ -30,9 +31,28 @@ def plus_minus(value: float, error: float) -> str:
     return f"{value:.5g}" + (f" +- {error:.2g}" if math.isfinite(error) else "")
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tested(Result):
+    """What results of tests share: how the distribution of the statistic was found. Abstract."""
+
+    method: str
+    """"asymptotic" or "toys"."""
+    reason: str = ""
+    """Why the method was chosen, where it was left to choose."""
+    error: float = math.nan
+    """Monte Carlo error of the observed p-value or limit; NaN where there were no toys."""
+    toys: int = 0
+    """Toys thrown for each hypothesis, near a limit that of those for the limit that took most."""
+
+    @property
+    def how(self) -> str:
+        """The method, and why."""
+        return ", ".join(filter(None, (self.method, self.reason)))
+
+
 @typing.final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Test(Result):
+class Test(Tested):
     """A hypothesis mu = value; `expected` runs from -2 to +2 sigma of the background-only data."""
 
     __test__: ClassVar[bool] = False  # not a pytest class
@@ -45,15 +65,7 @@ class Test(Result):
     clsb: float
     clb: float
     statistic: float
-    method: str
-    """"asymptotic" or "toys"."""
-    reason: str = ""
-    """Why the method was chosen, where it was left to choose."""
-    error: float = math.nan
-    """Monte Carlo error of `observed`; NaN where there were no toys."""
     expected_error: np.ndarray = dataclasses.field(default_factory=no_errors)
-    toys: int = 0
-    """Toys thrown for each hypothesis."""
 
     def fields_of_interest(self) -> dict[str, Any]:
         return {
@@ -70,14 +82,14 @@ class Test(Result):
         expected = "  ".join(f"{c:.5g}" for c in self.expected)
         return (
             f"CLs({self.poi} = {self.value:g}) = {plus_minus(self.observed, self.error)}"
-            f" (CLs+b {self.clsb:.5g}, CLb {self.clb:.5g}, {self.method})\n"
+            f" (CLs+b {self.clsb:.5g}, CLb {self.clb:.5g}, {self.how})\n"
             f"  expected, -2 to +2 sigma: {expected}"
         )
 
 
 @typing.final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Limit(Result):
+class Limit(Tested):
     """An upper limit: CLs(mu) = 1 - level; `expected` runs from -2 to +2 sigma.
 
     The curves are the CLs values at the `scanned` mu (S,) that the root-finding visited:
@@ -89,18 +101,10 @@ class Limit(Result):
     level: float
     observed: float
     expected: np.ndarray
-    method: str
-    """"asymptotic" or "toys"."""
     scanned: np.ndarray
     cls_observed: np.ndarray
     cls_expected: np.ndarray
-    reason: str = ""
-    """Why the method was chosen, where it was left to choose."""
-    error: float = math.nan
-    """Monte Carlo error of `observed`; NaN where there were no toys."""
     expected_error: np.ndarray = dataclasses.field(default_factory=no_errors)
-    toys: int = 0
-    """Toys thrown for each hypothesis near the limit."""
 
     def fields_of_interest(self) -> dict[str, Any]:
         return {
@@ -118,14 +122,13 @@ class Limit(Result):
         )
         return (
             f"{100 * self.level:g} % CLs upper limit on {self.poi}:"
-            f" {plus_minus(self.observed, self.error)} ({self.method}"
-            f"{', ' + self.reason if self.reason else ''})\n  expected: {bands}"
+            f" {plus_minus(self.observed, self.error)} ({self.how})\n  expected: {bands}"
         )
 
 
 @typing.final
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Significance(Result):
+class Significance(Tested):
     """The test of mu = 0 against an excess: q0, p0 = 1 - Phi(sqrt q0), z = sqrt q0."""
 
     kind: ClassVar[str] = "significance"
@@ -133,13 +136,6 @@ class Significance(Result):
     p0: float
     z: float
     expected_z: float
-    method: str
-    """"asymptotic" or "toys"."""
-    reason: str = ""
-    """Why the method was chosen, where it was left to choose."""
-    error: float = math.nan
-    """Monte Carlo error of `p0`; NaN where there were no toys."""
-    toys: int = 0
 
     def fields_of_interest(self) -> dict[str, Any]:
         return {
@@ -152,6 +148,7 @@ class Significance(Result):
 
     def summary(self) -> str:
         return (
-            f"significance of {self.poi} > 0: {self.z:.4g} sigma (p0 = {self.p0:.4g});"
-            f" expected for {self.poi} = 1: {self.expected_z:.4g} sigma ({self.method})"
+            f"significance of {self.poi} > 0: {self.z:.4g} sigma"
+            f" (p0 = {plus_minus(self.p0, self.error)});"
+            f" expected for {self.poi} = 1: {self.expected_z:.4g} sigma ({self.how})"
         )
