@@ -22,12 +22,12 @@ VERBS = {
     ),
     "hypotest": (
         "--poi mu --value 1",
-        {"poi", "value", "cls", "clsb", "clb", "statistic", "method"},
+        {"poi", "value", "cls", "clsb", "clb", "statistic", "method", "reason"},
         {"cls"},
     ),
     "limit": (
         "--level 0.9 --null auto",
-        {"poi", "level", "observed", "expected", "method"},
+        {"poi", "level", "observed", "expected", "method", "reason"},
         {"limit"},
     ),
     "scan": (
@@ -35,7 +35,7 @@ VERBS = {
         {"poi", "values", "delta_twice_nll", "best"},
         {"scan"},
     ),
-    "significance": ("--poi mu", {"poi", "p0", "z", "expected_z", "method"}, set()),
+    "significance": ("--poi mu", {"poi", "p0", "z", "expected_z", "method", "reason"}, set()),
     "interval": ("--level 0.5", {"poi", "level", "lower", "upper", "best", "method"}, set()),
     "interval --method feldman-cousins": (
         "--toys 1000 --level 0.5",
