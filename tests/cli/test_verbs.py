@@ -189,3 +189,13 @@ def test_plot(run, ws):
     assert run(f"limit {ws} --plot band.pdf --plot limit=band.png").code == 0
     assert pathlib.Path("band.pdf").read_bytes().startswith(b"%PDF")
     assert pathlib.Path("band.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_resume_keeps_toys_and_refuses_others(run, ws):
+    """The same command again gives the same; another seed in the same folder is refused."""
+    asked = f"limit {ws} --null toys --toys 1000 --json --resume toys"
+    first, again = run(asked).json, run(asked).json
+    assert first["observed"] == again["observed"] and first["error"] == again["error"]
+    assert first["toys"] == 1000
+    other = run(f"{asked} --seed 3")
+    assert other.code == 2 and "toys: holds another computation: seed is 0 there" in other.line

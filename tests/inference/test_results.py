@@ -43,15 +43,15 @@ VERBS = {
     ),
     "test": (
         lambda like: ny.hypotest(like, value=1.0),
-        {"poi", "value", "cls", "clsb", "clb", "statistic", "method"},
+        {"poi", "value", "cls", "clsb", "clb", "statistic", "method", "reason"},
     ),
     "limit": (
         lambda like: ny.upper_limit(like),
-        {"poi", "level", "observed", "expected", "method"},
+        {"poi", "level", "observed", "expected", "method", "reason"},
     ),
     "significance": (
         lambda like: ny.significance(like),
-        {"poi", "p0", "z", "expected_z", "method"},
+        {"poi", "p0", "z", "expected_z", "method", "reason"},
     ),
     "interval": (
         lambda like: ny.interval(like),
