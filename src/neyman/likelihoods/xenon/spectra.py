@@ -1,0 +1,98 @@
+"""The spectra that ship: flat, lines, tables, WIMPs; beta decays and 8B neutrinos.
+
+All energies are in keV as deposited (nuclear recoils: the energy of the recoil), all rates in
+expected events per keV before any detection. Exposures are in tonne years.
+"""
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+
+from neyman.io.bounded import Pathlike
+from neyman.likelihoods.xenon.beta_decay import lead214 as lead214
+from neyman.likelihoods.xenon.beta_decay import tritium as tritium
+from neyman.likelihoods.xenon.boron8 import boron8 as boron8
+from neyman.likelihoods.xenon.spectrum import Spectrum
+from neyman.likelihoods.xenon.table_files import read_table
+from neyman.status import InputError
+
+WIMP_POINTS = 200
+LOWEST_RECOIL = 0.01
+"""keV; below, no quanta are made."""
+SPEED = 0.00277
+"""Highest speed of a WIMP over that of light, rounded up: 544 km/s of escape and 270 of Earth."""
+XENON_MASS = 122.298
+"""GeV; of the average nucleus."""
+
+
+def flat(low: float, high: float, events: float) -> Spectrum:
+    """`events` between `low` and `high` keV, equally likely at each energy.
+
+    Raises:
+        InputError: an empty range, or events that are negative or not finite.
+    """
+    if not 0.0 <= low < high:
+        raise InputError("flat", f"from {low:g} to {high:g} keV", "give an increasing range")
+    rate = events / (high - low)
+    return Spectrum(np.array([low, high]), np.array([rate, rate]))
+
+
+def lines(events: Mapping[float, float]) -> Spectrum:
+    """Mono-energetic deposits, {energy in keV: events}."""
+    return Spectrum(lines=np.array(list(events.items()), dtype=float).reshape(-1, 2))
+
+
+def table(source: Pathlike | tuple[np.ndarray, np.ndarray]) -> Spectrum:
+    """A spectrum from a file with the columns `energy` (keV) and `rate` (events per keV), CSV,
+    HDF5 or ROOT, or from a pair of arrays of the same.
+
+    Raises:
+        InputError: a missing column, a unit other than these, numbers that are no spectrum.
+    """
+    if isinstance(source, tuple):
+        energies, rates = source
+        return Spectrum(np.asarray(energies), np.asarray(rates))
+    read = read_table(source)
+    energies = read.column("energy", units={"keV": 1.0})
+    rates = read.column("rate", units={"1/keV": 1.0, "events/keV": 1.0})
+    try:
+        return Spectrum(energies, rates)
+    except InputError as error:
+        place = error.place.replace("spectrum", str(source), 1)
+        raise InputError(place, error.problem, error.remedy) from None
+
+
+def wimp(mass: float, cross_section: float, exposure: float) -> Spectrum:
+    """Recoils of spin-independent elastic scattering, by wimprates (10.5281/zenodo.2604222) with
+    the halo of arXiv:2105.00599.
+
+    Args:
+        mass: GeV.
+        cross_section: with a nucleon, cm^2.
+        exposure: tonne years.
+
+    Raises:
+        InputError: a mass that is not above 0, other numbers below 0, or no wimprates.
+    """
+    for name, value in (("mass", mass), ("cross_section", cross_section), ("exposure", exposure)):
+        if not (np.isfinite(value) and value >= 0.0):
+            raise InputError(f"wimp: {name}", f"{value:g}", "give a number of 0 or more")
+    reduced = mass * XENON_MASS / (mass + XENON_MASS)
+    highest = 2e6 * reduced**2 * SPEED**2 / XENON_MASS
+    if highest <= LOWEST_RECOIL:
+        raise InputError("wimp: mass", f"{mass:g} GeV leaves no recoil", "choose a larger mass")
+    energies = np.linspace(np.sqrt(LOWEST_RECOIL), np.sqrt(highest), WIMP_POINTS) ** 2
+    per_tonne_year = _wimprates().rate_wimp_std(energies, mass, cross_section)
+    return Spectrum(energies, exposure * np.maximum(per_tonne_year, 0.0))
+
+
+def _wimprates():
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that its default halo changed
+            import wimprates
+    except ImportError:
+        remedy = "pip install neyman[xenon], or give a table"
+        raise InputError("wimp", "needs the package wimprates", remedy) from None
+    return wimprates
