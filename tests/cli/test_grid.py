@@ -130,3 +130,10 @@ def test_sbottom(run, shared_data, tmp_path):
     assert ran.code == 0
     assert [row["patch"] for row in ran.json["limits"]] == [f"{n}.json" for n in names[1:]]
     assert ran.json["limits"][0]["observed"] == pytest.approx(5.27475, rel=1e-4)
+
+
+def test_a_grid_is_asymptotic_unless_toys_are_asked_for(run, ws, signals):
+    one = run(f"limit {ws} --patches signals/*.json --json --seed 3")
+    asymptotic = run(f"limit {ws} --patches signals/*.json --json --null asymptotic")
+    assert one.code == asymptotic.code == 0
+    assert one.json["limits"] == asymptotic.json["limits"]

@@ -128,7 +128,8 @@ def limit(
 ) -> None:
     """Upper limit with CLs, observed and expected.
 
-    With --patches, or --patchset without --patch-name, one for each signal of a grid.
+    With --patches, or --patchset without --patch-name, one for each signal of a grid, by
+    asymptotic formulas unless --null toys asks for toys; a warning tells where events are few.
 
     Example: neyman limit background.json --patches 'signals/*.json' --json
 
