@@ -220,7 +220,7 @@ def command_rows(cases: list[tuple[str, pathlib.Path, float]]) -> Iterator[Row]:
     for case, path, most in cases:
         tell(f"{case}: neyman limit")
         with tempfile.TemporaryDirectory() as cache:
-            command = [script("neyman"), "limit", path, "--json", "--null", "asymptotic"]
+            command = [script("neyman"), "limit", path, "--json"]
             first, second = (run(command, env={"NEYMAN_CACHE_DIR": cache}) for _ in range(2))
         for label, child, target in (("empty", first, 25), ("warm", second, most)):
             quantity = f"neyman limit, {label} cache"
