@@ -1,6 +1,8 @@
 """Ranks whose distribution is known: right posteriors pass, planted faults are found, and the
 power stated is the power there is."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest, gamma, kstest, norm
@@ -205,6 +207,11 @@ def test_resume_save_and_load(tmp_path):
     np.testing.assert_array_equal(resumed.ranks, alone.ranks)
     with pytest.raises(InputError, match="seed"):
         calibrate(conjugate, sets=120, key=7, workplace=Workplace(folder=kept))
+    for b, match in ((0.0, None), (1.0, "another computation: likelihood")):
+        like = counting([1.0], [b], bounds=(0.0, 9.0)).observe(Data(np.zeros(1), np.zeros(0)))
+        place = Workplace(folder=tmp_path / "counts")
+        with pytest.raises(InputError, match=match) if match else contextlib.nullcontext():
+            calibrate(like, posterior=gamma_posterior, sets=5, workplace=place)
     alone.save(tmp_path / "calibration.json")
     again = load_result(tmp_path / "calibration.json")
     assert again.to_json() == alone.to_json()

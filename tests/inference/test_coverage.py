@@ -163,6 +163,8 @@ def test_resumes_give_the_same_bits(tmp_path):
         np.testing.assert_array_equal(getattr(resumed, name), getattr(alone, name))
     with pytest.raises(InputError, match="seed"):
         coverage(one_bin(3.0), **asked | {"key": 6}, workplace=Workplace(folder=kept))
+    with pytest.raises(InputError, match="another computation: model"):
+        coverage(one_bin(1.0), **asked, workplace=Workplace(folder=kept))
 
 
 def test_a_toy_is_the_same_whatever_its_chunk():

@@ -6,6 +6,7 @@ from scipy.special import chdtri
 from scipy.stats import poisson
 
 import neyman as ny
+from neyman.inference import toy_construction
 from neyman.inference.construction import gaussian_interval, poisson_interval
 from neyman.inference.feldman_cousins import EndSearch
 from neyman.inference.profile import Profile
@@ -93,6 +94,41 @@ def test_same_numbers_again_from_the_folder(tmp_path):
         written.append({f.name: f.stat().st_mtime_ns for f in (tmp_path / "toys").glob("*.npz")})
     assert written[0] == written[1] != {}
     assert ny.interval(like, level=0.68, method=FC, toys=2_000, key=8).upper != here.upper
+
+
+def test_a_folder_of_other_toys_is_refused(tmp_path):
+    """At another level other points are tested, in a model that differs others are thrown."""
+    folder = Workplace(folder=tmp_path / "toys")
+    ny.interval(one_bin(6, 3.0), level=0.68, method=FC, toys=1_000, workplace=folder)
+    with pytest.raises(InputError, match="at other points"):
+        ny.interval(one_bin(6, 3.0), level=0.95, method=FC, toys=1_000, workplace=folder)
+    with pytest.raises(InputError, match=r"another computation: inputs\.likelihood"):
+        ny.interval(one_bin(6, 1.0), level=0.68, method=FC, toys=1_000, workplace=folder)
+
+
+def test_a_chunk_that_failed_once_does_not_mix_the_folder(tmp_path, monkeypatch):
+    """The first run, without its third chunk, tests other points than the resume, which has it."""
+    asked = {"level": 0.68, "method": FC, "toys": 2_000, "key": 7}
+    whole = ny.interval(one_bin(5, 3.0), **asked)
+    folder = Workplace(folder=tmp_path / "toys")
+    count = iter(range(1000))
+
+    def fails(chunk):
+        if next(count) in (2, 3):  # and the retry
+            raise RuntimeError("lost")
+        return toy_construction.thrown_arrays(chunk)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            toy_construction,
+            "thrown_here",
+            lambda chunk: fails(chunk) | {"point": toy_construction._point(chunk)},
+        )
+        without = ny.interval(one_bin(5, 3.0), **asked, workplace=folder)
+    resumed = ny.interval(one_bin(5, 3.0), **asked, workplace=folder)
+    assert without.failed == 1_000
+    assert abs(without.upper - whole.upper) < 4 * np.hypot(without.upper_error, whole.upper_error)
+    assert (resumed.lower, resumed.upper, resumed.toys) == (whole.lower, whole.upper, whole.toys)
 
 
 @pytest.mark.slow

@@ -262,6 +262,13 @@ class TestReproducible:
         with pytest.raises(InputError, match="holds another computation: likelihood"):
             ny.sample(one_bin(4), key=1, draws=20, folder=tmp_path / "c")
 
+    def test_another_formula_for_the_same_arrays_is_refused(self, tmp_path):
+        like = ny.load(models.WORKSPACE)
+        other = dataclasses.replace(like.model, normsys_code="1").observe(like.data)
+        ny.sample(like, key=1, draws=20, folder=tmp_path / "c")
+        with pytest.raises(InputError, match="holds another computation: likelihood"):
+            ny.sample(other, key=1, draws=20, folder=tmp_path / "c")
+
 
 class TestResult:
     def test_save_and_load(self, drawn, tmp_path):

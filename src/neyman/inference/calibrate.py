@@ -18,6 +18,7 @@ from neyman.inference.fit import model_notes
 from neyman.inference.prior_predictive import check_priors, prior_predictive
 from neyman.inference.provenance import provenance_of
 from neyman.inference.ranks import names_of, normalised_ranks, of_ranks
+from neyman.inference.sampling.chunked import fingerprint
 from neyman.inference.threads import one_thread
 from neyman.inference.toy_test import HERE, Workplace
 from neyman.io.chunks import ChunkStore
@@ -73,7 +74,7 @@ def calibrate(
         like.parameters.vector(dict.fromkeys(chosen, 0.0))  # refuses an unknown name
     first = range(0, sets, CHUNK)
     jobs = [Chunk(like, draw, key, i, min(CHUNK, sets - i)) for i in first]
-    store = None if workplace.folder is None else _store(workplace, draw, made, sets)
+    store = None if workplace.folder is None else _store(workplace, like, draw, made, sets)
     parts, reasons = [], []
     with progress_bar("data sets") as progress:
         executed = execute(ranked, jobs, workers=workplace.workers, store=store, progress=progress)
@@ -156,12 +157,17 @@ def _floating(like: ObservedLikelihood) -> tuple[str, ...]:
 
 
 def _store(
-    workplace: Workplace, draw: Callable[..., Any], made: dict[str, Any], sets: int
+    workplace: Workplace,
+    like: ObservedLikelihood | None,
+    draw: Callable[..., Any],
+    made: dict[str, Any],
+    sets: int,
 ) -> ChunkStore:
     assert workplace.folder is not None
     spec = {
         "what": "calibration",
         "inputs": made["inputs"],
+        "likelihood": None if like is None else fingerprint(like),
         "posterior": getattr(draw, "__qualname__", type(draw).__qualname__),
         "seed": made["seed"],
         "sets": sets,

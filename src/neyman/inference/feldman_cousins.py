@@ -114,8 +114,9 @@ class EndSearch:
 
     def _bracket(self) -> tuple[float, float, list[float]]:
         """The outermost value that is surely accepted, the next one surely rejected, and those
-        between, which cannot be told."""
-        tested = sorted(self.known, key=self._distance)
+        between, which cannot be told. A value all of whose toys failed tells nothing."""
+        fine = [mu for mu, p in self.known.items() if not np.isnan(p.value)]
+        tested = sorted(fine, key=self._distance)
         inside = [mu for mu in tested if self._accepts(mu) and self._decided(mu)]
         inner = max([self.best, *inside], key=self._distance)
         beyond = [mu for mu in tested if self._distance(mu) > self._distance(inner)]

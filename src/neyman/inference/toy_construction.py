@@ -12,11 +12,21 @@ from neyman._jax import jax
 from neyman.execute import Failed, Processes, execute, progress_bar
 from neyman.inference.asymptotics import throws_toys
 from neyman.inference.provenance import provenance_of
+from neyman.inference.sampling.chunked import fingerprint
 from neyman.inference.toy_test import CHUNK, HERE, Workplace
 from neyman.inference.toys import Chunk, Toys, Truth, failed_toys, joined, thrown_arrays
-from neyman.io.chunks import ChunkStore
+from neyman.io.chunks import Arrays, ChunkStore
 from neyman.model import Likelihood
-from neyman.status import Note, Status
+from neyman.status import InputError, Note, Status
+
+
+def thrown_here(chunk: Chunk) -> Arrays:
+    """A job for `neyman.execute`: toys, and where they were thrown."""
+    return thrown_arrays(chunk) | {"point": _point(chunk)}
+
+
+def _point(chunk: Chunk) -> np.ndarray:
+    return np.array([*chunk.truth.theta, chunk.stream, chunk.first], dtype=float)
 
 
 class Construction:
@@ -31,7 +41,7 @@ class Construction:
         self.workplace = workplace
         self.store = None
         if workplace.folder is not None:
-            inputs = provenance_of(like)["inputs"]
+            inputs = provenance_of(like)["inputs"] | {"likelihood": fingerprint(like)}
             spec = {"what": "t", "inputs": inputs, "pois": list(pois), "seed": seed, "chunk": CHUNK}
             self.store = ChunkStore(workplace.folder, spec)
         self._pool: Processes | None = None
@@ -62,21 +72,31 @@ class Construction:
         workers = self.workplace.workers if self._pool is None else self._pool
         with progress_bar("toys") as progress:
             done = execute(
-                thrown_arrays,
+                thrown_here,
                 jobs,
                 workers=workers,
                 store=self.store,
                 first=number,
                 progress=progress,
             )
-            parts = [
-                failed_toys(job) if isinstance(d, Failed) else Toys(**d)
-                for job, d in zip(jobs, done, strict=True)
-            ]
+            parts = [self._toys(job, d) for job, d in zip(jobs, done, strict=True)]
         toys = joined(parts)
         self.thrown += len(toys.status)
         self.failed += int(np.sum(~np.isfinite(toys.statistic[:, 0])))
         return toys
+
+    def _toys(self, job: Chunk, done: Arrays | Failed) -> Toys:
+        """What is tested next depends on the toys so far, so that a chunk's number alone does
+        not say which toys it holds. After one that failed nothing more is kept: a resume that
+        has it may test other points."""
+        if isinstance(done, Failed):
+            self.store = None
+            return failed_toys(job)
+        point = done.pop("point")
+        if not np.allclose(point, _point(job), rtol=1e-9, atol=1e-12):
+            problem = "holds toys thrown at other points (another level, method or number of toys)"
+            raise InputError(str(self.workplace.folder), problem, "name another folder")
+        return Toys(**done)
 
     def notes(self) -> tuple[Note, ...]:
         """The toys that failed, counted, and what was wrong with those kept."""

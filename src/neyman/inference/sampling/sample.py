@@ -11,7 +11,7 @@ from neyman.inference import diagnostics
 from neyman.inference.fit import listed, model_notes
 from neyman.inference.provenance import provenance_of
 from neyman.inference.sampling import ensemble, nested, nuts
-from neyman.inference.sampling.chunked import damaged, joined, opened, pieces
+from neyman.inference.sampling.chunked import damaged, fingerprint, joined, opened, pieces
 from neyman.inference.sampling.posterior import Posterior, posterior_of
 from neyman.inference.threads import one_thread
 from neyman.io.chunks import ChunkStore
@@ -147,13 +147,12 @@ def _check(name: str, value: int, least: int) -> int:
 
 def _spec(posterior: Posterior, key: int, sampler: str) -> dict[str, Any]:
     """What a folder of chunks is of."""
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(posterior.like)]
     library = "emcee" if sampler == "ensemble" else "blackjax"
     return {
         "what": "samples",
         "sampler": sampler,
         "parameters": digest(repr(posterior.like.parameters.items).encode()),
-        "likelihood": digest(b"".join(leaf.tobytes() for leaf in leaves)),
+        "likelihood": fingerprint(posterior.like),
         "key": key,
         library: version(library),
     }
