@@ -182,7 +182,7 @@ def test_map_in_hdf5(tmp_path):
     with h5py.File(path, "w") as file:
         file["r"], file["drift_time"] = [0.0, 50.0], [0.0, 100.0, 1000.0]
         file["values"] = np.arange(6.0).reshape(2, 3) + 1.0
-        file["values"].attrs["axes"] = "r drift_time"
+        file["values"].attrs["axes"] = np.bytes_("r drift_time")
     m = read_map(path)
     assert m.axes == ("r", "drift_time")
     np.testing.assert_allclose(m.at(np.array([30.0]), np.array([40.0]), np.array([100.0])), 5.0)

@@ -47,7 +47,7 @@ def hdf5(columns: dict, units: Mapping[str, str] = {}) -> bytes:
         for name, values in columns.items():
             file[name] = values
             if name in units:
-                file[name].attrs["unit"] = units[name]
+                file[name].attrs["unit"] = np.bytes_(units[name])
     return data.getvalue()
 
 
@@ -261,7 +261,8 @@ def test_events_outside(read):
     ("text", "says"),
     [
         ("", "has no header"),
-        ("\n\n", "has no header"),
+        ("\n\n", "is blank"),
+        ("# only a remark\n", "has no header"),
         ("1,2,3\n4,5,6\n", "has no header"),
         ("s1,s1,drift_time\n", "'s1' stands twice"),
         ("s1,,drift_time\n", "a column has no name"),
@@ -316,6 +317,10 @@ def test_hdf5_that_leads_elsewhere(read, tmp_path):
     def texts(file):
         file["s1"] = np.array([b"1", b"2", b"3"])
 
+    def heap(file):
+        file["s1"] = COLUMNS["s1"]
+        file["s1"].attrs["unit"] = "PE"
+
     def square(file):
         file["s1"] = np.ones((3, 3))
 
@@ -326,10 +331,38 @@ def test_hdf5_that_leads_elsewhere(read, tmp_path):
         large: "1,000,000,000,000 rows",
         texts: "has the type",
         square: "is not a one-dimensional",
+        heap: "events.csv: 's1': attribute 'unit' is not text of fixed length",
     }
     for change, says in reasons.items():
         with pytest.raises(InputError, match=says):
             read(made(change))
+
+
+def test_a_basket_that_claims_too_much(read):
+    """The size of an unpacked basket, 28 bytes before its class's name, made 2^30 bytes."""
+    data = root("events")
+    at = data.index(b"\x07TBasket") - 28
+    assert data[at : at + 4] == (3 * 8).to_bytes(4, "big")
+    with pytest.raises(InputError, match="claims to unpack to"):
+        read(data[:at] + (2**30).to_bytes(4, "big") + data[at + 4 :])
+
+
+def test_no_code_from_a_root_file(read, monkeypatch):
+    """uproot would run code made from the file's own description of an unknown version of TTree;
+    every byte that stores the version of a class is changed in turn, here in 250 places."""
+    deserialization = pytest.importorskip("uproot").deserialization
+
+    def compiled(*_):
+        raise SystemExit("code from the file")
+
+    monkeypatch.setattr(deserialization, "_actually_compile", compiled)
+    data = root("events")
+    start = data.index(b"TTree")
+    for i in range(start, start + 250):
+        try:
+            read(data[:i] + bytes([data[i] ^ 2]) + data[i + 1 :])
+        except InputError as error:
+            assert "code from the file" not in str(error)
 
 
 def mutated(data: bytes, cuts: list[tuple[int, int, bytes]]) -> bytes:

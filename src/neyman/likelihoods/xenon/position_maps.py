@@ -6,8 +6,9 @@ is linear between its points along each axis. In JSON
     {"axes": [{"name": "r", "points": [0, 20, 40]}, {"name": "drift_time", "points": [0, 900]}],
      "values": [[1.0, 1.1], [1.0, 1.1], [0.9, 1.0]]}
 
-and in HDF5 a data set `values` whose attribute `axes` names the data sets of its axes,
-"r drift_time". A map must cover the fiducial volume: it is never extrapolated there.
+and in HDF5 a data set `values` whose attribute `axes` (text of fixed length, `numpy.bytes_`) names
+the data sets of its axes, "r drift_time". A map must cover the fiducial volume: it is never
+extrapolated there.
 """
 
 import dataclasses
@@ -21,6 +22,7 @@ import scipy.interpolate
 
 from neyman.io.bounded import MB, Pathlike, read_bytes
 from neyman.io.strict_json import parse_json
+from neyman.likelihoods.xenon.binary_tables import fixed_text
 from neyman.likelihoods.xenon.table_files import damaged
 from neyman.status import InputError
 
@@ -145,7 +147,7 @@ def _read_hdf5(data: bytes, name: str) -> PositionMap:
     def read() -> PositionMap:
         with h5py.File(io.BytesIO(data), "r") as file:
             values = numbers(file, "values")
-            axes = tuple(str(file["values"].attrs.get("axes", "")).split())[:4]
+            axes = tuple(fixed_text(file["values"], "axes", "values").split())[:4]
             return PositionMap(axes, tuple(numbers(file, axis) for axis in axes), values)
 
     return damaged(name, read)

@@ -1,8 +1,9 @@
 """Named columns of numbers from a stranger's file: CSV, HDF5 or ROOT, told apart by content.
 
 A unit stands in square brackets behind the name, `drift_time [us]`, or in HDF5 in the attribute
-`unit`. Sizes are checked before they are allocated; nothing outside of the file is followed.
-What is not a number becomes NaN, and its text is kept for the message that names it.
+`unit` (`numpy.bytes_`). Sizes are checked before they are allocated; nothing outside of the file
+is followed. What is not a number becomes NaN, and its text is kept for the message that names
+it.
 """
 
 import array
@@ -20,6 +21,7 @@ from neyman.io.provenance import digest
 from neyman.status import InputError
 
 MAX_BYTES = 256 * MB
+MAX_CSV = 64 * MB
 MAX_CELLS = 20_000_000
 MAX_COLUMNS = 1000
 NAMED = re.compile(r"\s*(.*?)\s*(?:\[\s*([^\[\]]*?)\s*\])?\s*")
@@ -126,6 +128,11 @@ def damaged(name: str, read: Callable[[], Any]) -> Any:
 
 
 def _read_csv(data: bytes, name: str) -> dict[str, Column]:
+    if len(data) > MAX_CSV:
+        problem = f"has {len(data):,} bytes of text, more than the {MAX_CSV:,} allowed"
+        raise InputError(name, problem, "write it as HDF5")
+    if data.isspace():
+        raise InputError(name, "is blank", "name the columns in its first line")
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
     try:
         rows = csv.reader(text, strict=True)
