@@ -71,6 +71,10 @@ VERBS = {
         lambda like: ny.calibrate(like, posterior=nowhere, sets=2),
         {"sets", "failed", "ranks", "coverage", "power"},
     ),
+    "samples": (
+        lambda like: ny.sample(like, key=1, draws=20, chains=2, warmup=20),
+        {"parameters", "divergences"},
+    ),
 }
 ALWAYS = {"status", "message", "provenance"}
 
