@@ -133,6 +133,7 @@ def _read_csv(data: bytes, name: str) -> dict[str, Column]:
         raise InputError(name, problem, "write it as HDF5")
     if data.isspace():
         raise InputError(name, "is blank", "name the columns in its first line")
+    check_size(name, data.count(b"\n"), 1)
     text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
     try:
         rows = csv.reader(text, strict=True)
