@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, chi2, norm, poisson
 
+from neyman.inference import calibrate as calibrate_module
+from neyman.inference import coverage_samples, toy_construction
 from neyman.inference.construction import poisson_interval
 from neyman.inference.coverage import clopper_pearson, coverage, power
 from neyman.inference.coverage_toys import PROCEDURES, Chunk, Setting, thrown
+from neyman.inference.interval import interval
 from neyman.inference.toy_test import Workplace
 from neyman.likelihoods.counting import counting, gaussian
 from neyman.model import Data
@@ -165,6 +168,22 @@ def test_resumes_give_the_same_bits(tmp_path):
         coverage(one_bin(3.0), **asked | {"key": 6}, workplace=Workplace(folder=kept))
     with pytest.raises(InputError, match="another computation: model"):
         coverage(one_bin(1.0), **asked, workplace=Workplace(folder=kept))
+
+
+@pytest.mark.parametrize("module", [coverage_samples, calibrate_module, toy_construction])
+def test_the_timeout_reaches_the_jobs(module):
+    """What waits for a chunk is told how long: -1 is refused where jobs are run."""
+    like = one_bin(3.0).observe(Data(np.array([4.0]), np.zeros(0)))
+    place = Workplace(timeout=-1.0)
+    run = {
+        coverage_samples: lambda: coverage(one_bin(3.0), at={"mu": 1.0}, workplace=place),
+        calibrate_module: lambda: calibrate_module.calibrate(
+            lambda key: (0.5, np.linspace(0.0, 1.0, 9)), sets=5, workplace=place
+        ),
+        toy_construction: lambda: interval(like, method="feldman-cousins", workplace=place),
+    }[module]
+    with pytest.raises(InputError, match="timeout: -1 is not positive"):
+        run()
 
 
 def test_a_toy_is_the_same_whatever_its_chunk():

@@ -77,7 +77,14 @@ def calibrate(
     store = None if workplace.folder is None else _store(workplace, like, draw, made, sets)
     parts, reasons = [], []
     with progress_bar("data sets") as progress:
-        executed = execute(ranked, jobs, workers=workplace.workers, store=store, progress=progress)
+        executed = execute(
+            ranked,
+            jobs,
+            workers=workplace.workers,
+            store=store,
+            progress=progress,
+            timeout=workplace.timeout,
+        )
         for job, done in zip(jobs, executed, strict=True):
             part = lost(job, str(done)) if isinstance(done, Failed) else done
             parts.append(part)

@@ -107,7 +107,12 @@ def from_toys(
         pieces.append(piece)
     with progress_bar("toys") as progress:
         executed = execute(
-            function, jobs, workers=workplace.workers, store=store, progress=progress
+            function,
+            jobs,
+            workers=workplace.workers,
+            store=store,
+            progress=progress,
+            timeout=workplace.timeout,
         )
         for truth, piece in zip(plan.truths, pieces):
             found = {

@@ -78,6 +78,7 @@ class Construction:
                 store=self.store,
                 first=number,
                 progress=progress,
+                timeout=self.workplace.timeout,
             )
             parts = [self._toys(job, d) for job, d in zip(jobs, done, strict=True)]
         toys = joined(parts)
