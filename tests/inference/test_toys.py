@@ -11,17 +11,20 @@ import pytest
 import scipy.optimize
 from scipy.stats import norm, poisson
 
+import neyman as ny
 from neyman.inference import toy_test
 from neyman.inference.asymptotics import AsymptoticTest
 from neyman.inference.hypotest import hypotest
 from neyman.inference.limit import upper_limit
 from neyman.inference.significance import significance
+from neyman.inference.simulate import simulate
 from neyman.inference.toy_test import CHUNK, ToyTest, Workplace
 from neyman.inference.toys import Chunk, Toys, Truth, p_value, quantiles, throw
 from neyman.io.chunks import merge
 from neyman.likelihoods.counting import counting
 from neyman.model import Data
 from neyman.status import InputError, Status
+from tests.truth.test_pyhf import MU, modifier, workspace
 
 
 def one_bin(n, b, bounds=(0.0, 50.0)):
@@ -165,6 +168,31 @@ def test_a_folder_of_other_toys_is_refused(like, tmp_path):
             hypotest(like, null="toys", **asked | change, workplace=kept)
     with pytest.raises(InputError, match="holds another computation"):
         upper_limit(like, null="toys", toys=1_000, key=4, workplace=kept)
+
+
+@pytest.mark.parametrize("change", [{"measurement": "other"}, {"normsys_code": "1"}])
+def test_a_folder_of_another_model_of_the_same_document_is_refused(change, tmp_path):
+    modifiers = [modifier("normsys", "b", {"lo": 0.8, "hi": 1.1})]
+    document = workspace({"A": {"s": ([3.0], [MU]), "b": ([2.0], modifiers)}})
+    (first,) = document["measurements"]
+    fixed = {"name": "b", "fixed": True, "inits": [0.5]}
+    config = first["config"] | {"parameters": [*first["config"]["parameters"], fixed]}
+    document["measurements"].append({"name": "other", "config": config})
+    asked = {"value": 1.0, "null": "toys", "toys": 1_000}
+    kept = Workplace(folder=tmp_path / "toys")
+    hypotest(ny.load(document), **asked, workplace=kept)
+    with pytest.raises(InputError, match="holds another computation: likelihood"):
+        hypotest(ny.load(document, **change), **asked, workplace=kept)
+
+
+def test_a_folder_of_toys_or_data_of_another_python_model_is_refused(tmp_path):
+    toys, data = Workplace(folder=tmp_path / "toys"), Workplace(folder=tmp_path / "data")
+    hypotest(one_bin(2, 3.0), value=3.0, null="toys", toys=1_000, workplace=toys)
+    simulate(one_bin(2, 3.0).model, n=2, workplace=data)
+    with pytest.raises(InputError, match="holds another computation: likelihood"):
+        hypotest(one_bin(2, 3.5), value=3.0, null="toys", toys=1_000, workplace=toys)
+    with pytest.raises(InputError, match="holds another computation: model"):
+        simulate(one_bin(2, 3.5).model, n=2, workplace=data)
 
 
 def refuses(chunk):

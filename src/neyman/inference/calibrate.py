@@ -16,9 +16,8 @@ from neyman.execute import Failed, execute, progress_bar
 from neyman.execute.attempt import describe
 from neyman.inference.fit import model_notes
 from neyman.inference.prior_predictive import check_priors, prior_predictive
-from neyman.inference.provenance import provenance_of
+from neyman.inference.provenance import fingerprint, provenance_of
 from neyman.inference.ranks import names_of, normalised_ranks, of_ranks
-from neyman.inference.sampling.chunked import fingerprint
 from neyman.inference.threads import one_thread
 from neyman.inference.toy_test import HERE, Workplace
 from neyman.io.chunks import ChunkStore

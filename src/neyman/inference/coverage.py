@@ -26,7 +26,7 @@ from neyman.inference.coverage_samples import (
 )
 from neyman.inference.coverage_toys import PROCEDURES, Procedure
 from neyman.inference.limit import check_level
-from neyman.inference.sampling.chunked import fingerprint
+from neyman.inference.provenance import fingerprint
 from neyman.inference.threads import one_thread
 from neyman.inference.toy_test import HERE, Workplace
 from neyman.io.chunks import ChunkStore

@@ -10,6 +10,7 @@ import numpy as np
 
 from neyman._jax import jax, jnp
 from neyman.execute import Failed, execute, progress_bar
+from neyman.inference.provenance import fingerprint
 from neyman.inference.toy_test import HERE, Workplace
 from neyman.io.chunks import ChunkStore
 from neyman.model import Data, Model, compiled_model
@@ -58,7 +59,7 @@ def simulate(
     jobs = [Chunk(plain, theta, key, i, min(CHUNK, n - i)) for i in range(0, n, CHUNK)]
     store = None
     if workplace.folder is not None:
-        spec = {"what": "data", "model": model.digest, "theta": theta, "seed": key, "n": n}
+        spec = {"what": "data", "model": fingerprint(model), "theta": theta, "seed": key, "n": n}
         store = ChunkStore(workplace.folder, spec)
     parts = []
     with progress_bar("data sets") as progress:

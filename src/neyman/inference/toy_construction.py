@@ -11,8 +11,7 @@ import numpy as np
 from neyman._jax import jax
 from neyman.execute import Failed, Processes, execute, progress_bar
 from neyman.inference.asymptotics import throws_toys
-from neyman.inference.provenance import provenance_of
-from neyman.inference.sampling.chunked import fingerprint
+from neyman.inference.provenance import fingerprint, provenance_of
 from neyman.inference.toy_test import CHUNK, HERE, Workplace
 from neyman.inference.toys import Chunk, Toys, Truth, failed_toys, joined, thrown_arrays
 from neyman.io.chunks import Arrays, ChunkStore

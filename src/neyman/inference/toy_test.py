@@ -20,7 +20,7 @@ from scipy.special import ndtr
 from neyman._jax import jax
 from neyman.execute import Failed, Processes, execute, progress_bar
 from neyman.inference.asymptotics import AsymptoticTest
-from neyman.inference.provenance import provenance_of
+from neyman.inference.provenance import fingerprint, provenance_of
 from neyman.inference.statistics import SIGMAS
 from neyman.inference.toys import (
     MOST_VALUES,
@@ -208,6 +208,7 @@ class ToyTest:
             "statistic": self.test.statistic,
             "seed": self.seed,
             "chunk": CHUNK,
+            "likelihood": fingerprint(self.test.like),
         }
         return ChunkStore(folder, spec | purpose)
 

@@ -5,16 +5,13 @@ that a run that was killed goes on from the last chunk in the folder and ends in
 """
 
 import pathlib
-import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from neyman._jax import jax
 from neyman.execute import progress_bar
 from neyman.io.chunks import Arrays, ChunkStore, plain_arrays
-from neyman.io.provenance import digest
 from neyman.status import Note
 
 STATE = "state."
@@ -58,15 +55,6 @@ def pieces(
 def opened(folder: str | pathlib.Path | None, spec: dict[str, Any]) -> ChunkStore | None:
     """The store of a run, if one is asked for."""
     return None if folder is None else ChunkStore(folder, spec)
-
-
-def fingerprint(tree: Any) -> str:
-    """A digest of a model or a likelihood: its classes, what is static in it, and its arrays."""
-    leaves, structure = jax.tree.flatten(tree)
-    static = re.sub(r" at 0x[0-9a-f]+", "", str(structure))
-    arrays = [np.asarray(leaf) for leaf in leaves]
-    parts = [f"{a.dtype.str}{a.shape}".encode() + a.tobytes() for a in arrays]
-    return digest(b"".join([static.encode(), *parts]))
 
 
 def damaged(store: ChunkStore | None) -> tuple[Note, ...]:

@@ -9,9 +9,9 @@ import numpy as np
 from neyman._jax import jax
 from neyman.inference import diagnostics
 from neyman.inference.fit import listed, model_notes
-from neyman.inference.provenance import provenance_of
+from neyman.inference.provenance import fingerprint, provenance_of
 from neyman.inference.sampling import ensemble, nested, nuts
-from neyman.inference.sampling.chunked import damaged, fingerprint, joined, opened, pieces
+from neyman.inference.sampling.chunked import damaged, joined, opened, pieces
 from neyman.inference.sampling.posterior import Posterior, posterior_of
 from neyman.inference.threads import one_thread
 from neyman.io.chunks import ChunkStore
