@@ -113,17 +113,15 @@ def test_a_chunk_that_failed_once_does_not_mix_the_folder(tmp_path, monkeypatch)
     folder = Workplace(folder=tmp_path / "toys")
     count = iter(range(1000))
 
+    throw = toy_construction.thrown_arrays
+
     def fails(chunk):
         if next(count) in (2, 3):  # and the retry
             raise RuntimeError("lost")
-        return toy_construction.thrown_arrays(chunk)
+        return throw(chunk)
 
     with monkeypatch.context() as patched:
-        patched.setattr(
-            toy_construction,
-            "thrown_here",
-            lambda chunk: fails(chunk) | {"point": toy_construction._point(chunk)},
-        )
+        patched.setattr(toy_construction, "thrown_arrays", fails)
         without = ny.interval(one_bin(5, 3.0), **asked, workplace=folder)
     resumed = ny.interval(one_bin(5, 3.0), **asked, workplace=folder)
     assert without.failed == 1_000

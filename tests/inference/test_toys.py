@@ -19,7 +19,7 @@ from neyman.inference.limit import upper_limit
 from neyman.inference.significance import significance
 from neyman.inference.simulate import simulate
 from neyman.inference.toy_test import CHUNK, ToyTest, Workplace
-from neyman.inference.toys import Chunk, Toys, Truth, p_value, quantiles, throw
+from neyman.inference.toys import Chunk, Toys, Truth, p_value, quantiles, throw, thrown_arrays
 from neyman.io.chunks import merge
 from neyman.likelihoods.counting import counting
 from neyman.model import Data
@@ -193,6 +193,37 @@ def test_a_folder_of_toys_or_data_of_another_python_model_is_refused(tmp_path):
         hypotest(one_bin(2, 3.5), value=3.0, null="toys", toys=1_000, workplace=toys)
     with pytest.raises(InputError, match="holds another computation: model"):
         simulate(one_bin(2, 3.5).model, n=2, workplace=data)
+
+
+def test_a_chunk_that_failed_once_does_not_mix_the_folder(like, tmp_path, monkeypatch):
+    """The first run, without its third chunk, tests other mu than the resume, which has it."""
+    asked = {"null": "toys", "toys": 3_000, "precision": 0.0, "key": 7}
+    whole = upper_limit(like, **asked)
+    folder = Workplace(folder=tmp_path / "toys")
+    count = iter(range(1000))
+
+    def fails(chunk):
+        if next(count) in (2, 3):  # and the retry
+            raise RuntimeError("lost")
+        return thrown_arrays(chunk)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(toy_test, "thrown_arrays", fails)
+        without = upper_limit(like, **asked, workplace=folder)
+    resumed = upper_limit(like, **asked, workplace=folder)
+    assert without.notes[-1].status is Status.TOYS_FAILED
+    assert without.observed != whole.observed
+    assert (resumed.observed, resumed.error) == (whole.observed, whole.error)
+    np.testing.assert_array_equal(resumed.scanned, whole.scanned)
+
+
+def test_chunks_of_another_truth_are_refused(like, tmp_path):
+    """Even where the spec does not tell."""
+    test, folder = AsymptoticTest(like, "mu"), Workplace(folder=tmp_path / "toys")
+    ToyTest(test, 1, folder).points([3.0], CHUNK)
+    for others in ([4.0], [3.0, 4.0]):
+        with pytest.raises(InputError, match="at other points"):
+            ToyTest(test, 1, folder).points(others, CHUNK)
 
 
 def refuses(chunk):

@@ -13,19 +13,10 @@ from neyman.execute import Failed, Processes, execute, progress_bar
 from neyman.inference.asymptotics import throws_toys
 from neyman.inference.provenance import fingerprint, provenance_of
 from neyman.inference.toy_test import CHUNK, HERE, Workplace
-from neyman.inference.toys import Chunk, Toys, Truth, failed_toys, joined, thrown_arrays
+from neyman.inference.toys import Chunk, Toys, Truth, failed_toys, joined, kept_toys, thrown_arrays
 from neyman.io.chunks import Arrays, ChunkStore
 from neyman.model import Likelihood
-from neyman.status import InputError, Note, Status
-
-
-def thrown_here(chunk: Chunk) -> Arrays:
-    """A job for `neyman.execute`: toys, and where they were thrown."""
-    return thrown_arrays(chunk) | {"point": _point(chunk)}
-
-
-def _point(chunk: Chunk) -> np.ndarray:
-    return np.array([*chunk.truth.theta, chunk.stream, chunk.first], dtype=float)
+from neyman.status import Note, Status
 
 
 class Construction:
@@ -38,11 +29,12 @@ class Construction:
         self.index = [like.parameters.index(name) for name in pois]
         self.seed = seed
         self.workplace = workplace
-        self.store = None
+        self.store: ChunkStore | None = None
         if workplace.folder is not None:
             inputs = provenance_of(like)["inputs"] | {"likelihood": fingerprint(like)}
             spec = {"what": "t", "inputs": inputs, "pois": list(pois), "seed": seed, "chunk": CHUNK}
             self.store = ChunkStore(workplace.folder, spec)
+        self._damaged = [] if self.store is None else self.store.notes
         self._pool: Processes | None = None
         self.chunks = self.streams = self.thrown = self.failed = 0
 
@@ -71,7 +63,7 @@ class Construction:
         workers = self.workplace.workers if self._pool is None else self._pool
         with progress_bar("toys") as progress:
             done = execute(
-                thrown_here,
+                thrown_arrays,
                 jobs,
                 workers=workers,
                 store=self.store,
@@ -86,20 +78,13 @@ class Construction:
         return toys
 
     def _toys(self, job: Chunk, done: Arrays | Failed) -> Toys:
-        """What is tested next depends on the toys so far, so that a chunk's number alone does
-        not say which toys it holds. After one that failed nothing more is kept: a resume that
-        has it may test other points."""
+        """After a chunk that failed nothing more is kept: a resume that has it may test others."""
         if isinstance(done, Failed):
             self.store = None
             return failed_toys(job)
-        point = done.pop("point")
-        if not np.allclose(point, _point(job), rtol=1e-9, atol=1e-12):
-            problem = "holds toys thrown at other points (another level, method or number of toys)"
-            raise InputError(str(self.workplace.folder), problem, "name another folder")
-        return Toys(**done)
+        return kept_toys(job, done, self.workplace.folder)
 
     def notes(self) -> tuple[Note, ...]:
         """The toys that failed, counted, and what was wrong with those kept."""
         failed = Note(Status.TOYS_FAILED, f"{self.failed} of {self.thrown} toys")
-        damaged = () if self.store is None else tuple(self.store.notes)
-        return ((failed,) if self.failed else ()) + damaged
+        return (*((failed,) if self.failed else ()), *self._damaged)

@@ -29,12 +29,13 @@ from neyman.inference.toys import (
     Toys,
     Truth,
     failed_toys,
+    kept_toys,
     p_value,
     quantiles,
     thrown_arrays,
 )
 from neyman.inference.toys import joined as joined_toys
-from neyman.io.chunks import ChunkStore
+from neyman.io.chunks import Arrays, ChunkStore
 from neyman.status import Note, Status
 
 CHUNK = 1000
@@ -85,6 +86,7 @@ class ToyTest:
         self.store = (
             None if workplace.folder is None else self._store(workplace.folder, purpose or {})
         )
+        self._damaged = [] if self.store is None else self.store.notes
         self.model = jax.device_get(test.model)  # NumPy arrays travel to workers
         self._pool: Processes | None = None
         self._pace: float | None = None
@@ -123,8 +125,7 @@ class ToyTest:
     def notes(self) -> tuple[Note, ...]:
         """The toys that failed, counted."""
         failed = Note(Status.TOYS_FAILED, f"{self.failed} of {self.thrown} toys")
-        damaged = () if self.store is None else tuple(self.store.notes)
-        return ((failed,) if self.failed else ()) + damaged
+        return (*((failed,) if self.failed else ()), *self._damaged)
 
     def _throw(
         self,
@@ -175,8 +176,15 @@ class ToyTest:
                     ),
                     strict=True,
                 ):
-                    yield failed_toys(chunk) if isinstance(done, Failed) else Toys(**done)
+                    yield self._toys(chunk, done)
                 self._pace = (time.perf_counter() - begun) / len(some)
+
+    def _toys(self, chunk: Chunk, done: Arrays | Failed) -> Toys:
+        """After a chunk that failed nothing more is kept: a resume that has it may test others."""
+        if isinstance(done, Failed):
+            self.store = None
+            return failed_toys(chunk)
+        return kept_toys(chunk, done, self.workplace.folder)
 
     def _shared_out(self, chunks: list[Chunk]) -> list[list[Chunk]]:
         """Two chunks first, one that compiles and one that tells the pace, if that matters."""

@@ -24,8 +24,9 @@ import numpy as np
 
 from neyman._jax import jax, jnp
 from neyman.inference.toy_fit import FINE, SMALL, UNFINISHED, Box, Ended, fit_toys
+from neyman.io.chunks import Arrays
 from neyman.model import Model
-from neyman.status import Status
+from neyman.status import InputError, Status
 
 TIE = 1e-7
 """Statistics closer than this are equal: discrete data give ties up to the fits' accuracy."""
@@ -112,9 +113,31 @@ def throw(chunk: Chunk) -> Toys:
     return Toys(q, poi_hat, status, log_weight)
 
 
-def thrown_arrays(chunk: Chunk) -> dict[str, np.ndarray]:
-    """`throw` as a job for `neyman.execute`."""
-    return throw(chunk)._asdict()
+def thrown_arrays(chunk: Chunk) -> Arrays:
+    """`throw` as a job for `neyman.execute`: the toys, and where they are thrown and tested."""
+    return throw(chunk)._asdict() | {"point": _point(chunk)}
+
+
+def kept_toys(chunk: Chunk, arrays: Arrays, folder: object) -> Toys:
+    """The toys in what `thrown_arrays` gave, now or when they were put in `folder`.
+
+    What is tested next depends on the toys so far, so that a number of a chunk in a folder does
+    not say by itself which toys it holds.
+
+    Raises:
+        InputError: they are not the toys of `chunk`.
+    """
+    wanted, point = _point(chunk), arrays["point"]
+    if point.shape != wanted.shape or not np.allclose(point, wanted, rtol=1e-9, atol=1e-12):
+        problem = "holds toys thrown at other points (another level, method or number of toys)"
+        raise InputError(str(folder), problem, "name another folder")
+    return Toys(**{name: arrays[name] for name in Toys._fields})
+
+
+def _point(chunk: Chunk) -> np.ndarray:
+    truth = chunk.truth
+    where = *truth.theta, *truth.proposal, *truth.values, chunk.stream, chunk.first, chunk.n
+    return np.array(where, dtype=float)
 
 
 def failed_toys(chunk: Chunk) -> Toys:
