@@ -105,6 +105,13 @@ class Status(enum.IntEnum):
         "widen the bound if values beyond it can be",
     )
 
+    NO_BAND = (
+        26,
+        Severity.WARNING,
+        "the expected p-value does not cross the level in the range searched",
+        "quote the observed and the median limit, which were found, or throw more toys",
+    )
+
     CHAINS_DISAGREE = (
         20,
         Severity.WARNING,

@@ -17,10 +17,13 @@ from neyman.inference.toy_limit import Roots, find_roots
 from neyman.inference.toy_test import HERE, ToyTest, Workplace
 from neyman.model import Likelihood
 from neyman.results import Limit
+from neyman.results.hypothesis import BANDS
 from neyman.status import InputError, Note, Status
 
 RELATIVE_TOLERANCE = 1e-7
 MAX_DOUBLINGS = 40
+MEDIAN = 3
+"""The median expected limit, of the observed and the five expected."""
 
 
 @one_thread
@@ -122,15 +125,16 @@ class Found(NamedTuple):
         return np.inf if np.isnan(self.roots).any() else float(self.roots.max())
 
     def notes(self) -> tuple[Note, ...]:
-        """A note on the limits that were not found."""
+        """A note on the limits that were not found; bands alone are no failure."""
         missing = np.isnan(self.roots)
         reach = f"up to {self.scanned.max():.3g}"
         if self.insensitive:
             return (Note(Status.INSENSITIVE, reach),)
         if not missing.any():
             return ()
-        names = np.array(["observed", "-2 sigma", "-1 sigma", "median", "+1 sigma", "+2 sigma"])
-        return (Note(Status.NO_ROOT, f"{', '.join(names[missing])} limit, {reach}"),)
+        names = np.array(["observed", *BANDS])
+        status = Status.NO_ROOT if missing[[0, MEDIAN]].any() else Status.NO_BAND
+        return (Note(status, f"{', '.join(names[missing])} limit, {reach}"),)
 
 
 def _asymptotic(
