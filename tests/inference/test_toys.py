@@ -267,7 +267,8 @@ def test_errors_are_as_large_as_limits_spread():
 
 
 def test_errors_of_expected_cls_are_of_the_quantile():
-    """CLs of 24 seeds at one mu; b = 50 has atoms of 6 %, b = 1000 of 1 %. At -2 sigma too few toys."""
+    """CLs of 24 seeds at one mu; b = 50 has atoms of 6 %, b = 1000 of 1 %. Not at -2 sigma, where
+    no toy of mu may lie beyond."""
     for b, value in ((50.0, 15.0), (1000.0, 65.0)):
         like = one_bin(b, b, (0.0, 200.0))
         asked = {"value": value, "null": "toys", "toys": 1_000}

@@ -2,9 +2,9 @@
 
 Few toys over a wide range first. Then rounds of 1,000, 2,000, 4,000, ... toys of each
 hypothesis at the roots whose Monte Carlo error is still too large, until none is or the toys
-are spent; each round takes new toys. A root and its error come from a parabola in log CLs,
-weighted by the Monte Carlo errors of the points near the level. What is thrown next depends on
-the toys so far alone: the same for any number of workers.
+are spent; each round takes new toys. A root and its error come from a parabola in log CLs
+fitted to the points near the level; those of one round share their background toys.
+What is thrown next depends on the toys so far alone: the same for any number of workers.
 """
 
 from typing import NamedTuple
@@ -13,6 +13,10 @@ import numpy as np
 
 from neyman.inference.toy_test import CHUNK, CLsPoint, ToyTest
 from neyman.inference.toys import MOST_VALUES
+
+ITERATIONS = 6
+FAR = 4.0
+"""A curve is followed up to exp(4) times the level, and down to as much below."""
 
 
 class Roots(NamedTuple):
@@ -73,15 +77,35 @@ def _regressed(points: list[CLsPoint], alpha: float, toys: int) -> Roots:
     return Roots(values, errors, points, toys)
 
 
+class Curve(NamedTuple):
+    """CLs at K values of mu: one column of the points."""
+
+    mu: np.ndarray
+    """(K,)"""
+    cls: np.ndarray
+    """(K,)"""
+    one: np.ndarray
+    """What one toy more would add, (K,)."""
+    shared: np.ndarray
+    """(K, Z)"""
+    background: np.ndarray
+    """Points with the same number share their background toys, (K,)."""
+
+    def at(self, chosen: np.ndarray) -> "Curve":
+        return Curve(*(field[chosen] for field in self))
+
+
 def _root(points: list[CLsPoint], column: int, target: float) -> tuple[float, float]:
     """The mu at which one curve falls through `target`, and its error; NaN without one."""
-    mu = np.array([p.mu for p in points])
-    cls = np.array([p.cls[column] for p in points])
-    error = np.array([p.error[column] for p in points])
-    usable = np.isfinite(cls) & (cls > 0) & np.isfinite(error)
-    if not np.any(usable):
-        return np.nan, np.nan
-    mu, y, sigma = mu[usable], np.log(cls[usable]), error[usable] / cls[usable]
+    curve = Curve(
+        np.array([p.mu for p in points]),
+        np.array([p.cls[column] for p in points]),
+        np.array([p.one[column] for p in points]),
+        np.array([p.shared[column] for p in points]),
+        np.array([p.background for p in points]),
+    )
+    curve = curve.at(np.isfinite(curve.cls))
+    y = _start(curve)
     above, below = np.flatnonzero(y > target), np.flatnonzero(y <= target)
     if not len(above) or not len(below):
         return np.nan, np.nan
@@ -90,20 +114,38 @@ def _root(points: list[CLsPoint], column: int, target: float) -> tuple[float, fl
     near = bracket | (np.abs(y - target) < np.log(8.0))
     tried = [(near, 2)] if near.sum() >= 5 else []
     for chosen, degree in (*tried, (near, 1), (bracket, 1)):
-        found = _falling(mu[chosen], y[chosen] - target, sigma[chosen], degree)
+        found = _falling(curve.at(chosen), target, degree)
         if np.isfinite(found[0]):
             return found
     return np.nan, np.nan
 
 
-def _falling(mu: np.ndarray, y: np.ndarray, sigma: np.ndarray, degree: int) -> tuple[float, float]:
-    """Where a polynomial through y(mu), weighted by 1/sigma^2, falls through 0, and its error;
-    NaN where it does not within the points."""
-    centre = np.average(mu, weights=1.0 / sigma**2)
-    scale = max(float(np.ptp(mu)), 1e-12)
-    design = np.vander((mu - centre) / scale, degree + 1) / sigma[:, None]
-    covariance = np.linalg.pinv(design.T @ design)
-    coefficients = covariance @ design.T @ (y / sigma)
+def _start(curve: Curve) -> np.ndarray:
+    """log CLs, where no toy lies beyond that of half a toy, (K,)."""
+    return np.log(np.maximum(curve.cls, 0.5 * curve.one))
+
+
+def _falling(curve: Curve, target: float, degree: int) -> tuple[float, float]:
+    """Where a polynomial eta(mu) for log CLs falls through `target`, and its error; NaN where it
+    does not within the points.
+
+    CLs has the mean exp(eta) and, from the toys of mu, the variance one * exp(eta), as a number
+    of toys has; by iteration (McCullagh and Nelder, Generalized Linear Models, section 2.5), so
+    that weights do not depend on fluctuations, and CLs = 0 is a value like others.
+    """
+    spread = np.std(curve.shared, axis=1)
+    eta = _start(curve)
+    y = eta - target
+    scale = max(float(np.ptp(curve.mu)), 1e-12)
+    for _ in range(ITERATIONS if len(y) > degree + 1 else 1):
+        own, common = curve.one * np.exp(-eta), np.exp(-eta)[:, None] * curve.shared
+        weight = 1.0 / (own + (np.exp(-eta) * spread) ** 2)
+        centre = np.average(curve.mu, weights=weight)
+        design = np.vander((curve.mu - centre) / scale, degree + 1)
+        project = np.linalg.pinv(np.sqrt(weight)[:, None] * design) * np.sqrt(weight)
+        coefficients = project @ y
+        eta = np.clip(target + design @ coefficients, target - FAR, target + FAR)
+        y = eta - target + curve.cls * np.exp(-eta) - 1.0
     slopes = np.polyder(coefficients)
     roots = np.roots(coefficients)
     real = roots[np.abs(roots.imag) < 1e-9].real
@@ -111,6 +153,8 @@ def _falling(mu: np.ndarray, y: np.ndarray, sigma: np.ndarray, degree: int) -> t
     if not len(falling):
         return np.nan, np.nan
     x = falling[np.argmin(np.abs(falling))]
-    gradient = np.vander([x], degree + 1)[0]
-    spread = np.sqrt(gradient @ covariance @ gradient) / abs(np.polyval(slopes, x))
-    return float(centre + scale * x), float(scale * spread)
+    together = curve.background[:, None] == curve.background
+    covariance = np.diag(own) + np.where(together, common @ common.T / common.shape[1], 0.0)
+    gradient = np.vander([x], degree + 1)[0] @ project
+    deviation = np.sqrt(gradient @ covariance @ gradient) / abs(np.polyval(slopes, x))
+    return float(centre + scale * x), float(scale * deviation)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from neyman._jax import jax
 from neyman.execute import Failed, Processes, execute, progress_bar
@@ -32,6 +32,7 @@ from neyman.inference.toys import (
     kept_toys,
     p_value,
     quantiles,
+    tail,
     thrown_arrays,
 )
 from neyman.inference.toys import joined as joined_toys
@@ -57,6 +58,15 @@ class Workplace(NamedTuple):
 
 HERE = Workplace()
 
+FLUCTUATIONS = ndtri((np.arange(16) + 0.5) / 16)
+FLUCTUATIONS /= FLUCTUATIONS.std()
+"""z, by which n background toys fluctuate: their distribution of q is F + z sqrt(F (1 - F)/n).
+
+With it fluctuate CLb of the observed data and the quantile q_p that expected data are at:
+F(q_p) + z sqrt(p (1 - p)/n) = p, and so CLs+b(q_p), while CLb = 1 - p there; in an atom of a
+discrete distribution CLb fluctuates until q_p falls into the next atom. CLs is taken at each z.
+"""
+
 
 class CLsPoint(NamedTuple):
     """CLs of the observed and the five expected data at one mu, with Monte Carlo errors."""
@@ -68,6 +78,12 @@ class CLsPoint(NamedTuple):
     """(6,)"""
     error: np.ndarray
     """(6,)"""
+    one: np.ndarray
+    """What one toy of mu more would add to CLs, (6,)."""
+    shared: np.ndarray
+    """CLs as the background toys fluctuate, less its mean, (6, Z): see `FLUCTUATIONS`."""
+    background: int
+    """The first of the background toys, which all points of one call of `points` share."""
 
 
 class ToyTest:
@@ -110,7 +126,7 @@ class ToyTest:
         for column, mu in enumerate(mus):
             self.streams += 1
             signal = self._throw(mu, [mu], n, self.streams)
-            points.append(self._point(mu, signal, background, column))
+            points.append(self._point(mu, signal, background, column, skip))
         return points
 
     def discovery(self, n: int, *, importance: bool) -> PValue:
@@ -220,19 +236,24 @@ class ToyTest:
         }
         return ChunkStore(folder, spec | purpose)
 
-    def _point(self, mu: float, signal: Toys, background: Toys, column: int) -> CLsPoint:
+    def _point(
+        self, mu: float, signal: Toys, background: Toys, column: int, first: int
+    ) -> CLsPoint:
         """`signal` is tested at mu alone, `background` at mu in its `column`."""
         observed = self.test.q(mu)
-        expected = quantiles(background, column, 1.0 - ndtr(SIGMAS))
-        pairs = [
-            (p_value(signal, 0, q), p_value(background, column, q)) for q in (observed, *expected)
-        ]
-        cls = np.array([sb.value / b.value if b.value > 0 else np.nan for sb, b in pairs])
-        relative = [
-            np.hypot(sb.error / max(sb.value, 1.0 / max(sb.toys, 1)), b.error / b.value)
-            if b.value > 0
-            else np.nan
-            for sb, b in pairs
-        ]
-        floor = np.array([1.0 / max(sb.toys, 1) for sb, _ in pairs])
-        return CLsPoint(mu, *pairs[0], cls, np.maximum(cls, floor) * relative)
+        clsb, clb = p_value(signal, 0, observed), p_value(background, column, observed)
+        levels = 1.0 - ndtr(SIGMAS)
+        spread = np.sqrt(levels * (1.0 - levels) / max(clb.toys, 1))
+        shift = np.array([clb.error, *spread])[:, None] * np.array([0.0, *FLUCTUATIONS])
+        expected = quantiles(background, column, (levels[:, None] - shift[1:]).ravel())
+        q = np.vstack([np.full(shift.shape[1], observed), expected.reshape(len(levels), -1)])
+        below, above = tail(signal, 0, q), tail(background, column, q)
+        above = np.where(above > 0, np.maximum(above - shift, 0.5 / max(clb.toys, 1)), np.nan)
+        curves = below / above
+        one = 1.0 / (max(clsb.toys, 1) * above[:, 0])
+        shared = curves[:, 1:] - curves[:, 1:].mean(axis=1, keepdims=True)
+        cls = curves[:, 0]
+        own = np.sqrt(np.maximum(cls * (1.0 - below[:, 0]), one) * one)
+        return CLsPoint(
+            mu, clsb, clb, cls, np.hypot(own, shared.std(axis=1)), one, shared, background=first
+        )

@@ -218,6 +218,15 @@ def p_value(toys: Toys, column: int, observed: float) -> PValue:
     return PValue(p, max(spread, 1.0 / n if p in (0.0, 1.0) else 0.0), n, failed)
 
 
+def tail(toys: Toys, column: int, q: np.ndarray) -> np.ndarray:
+    """P(q' >= q), ties included, for many q and plain toys; NaN where no toy is left."""
+    fine = np.sort(toys.statistic[:, column])
+    fine = fine[: np.isfinite(fine).sum()]
+    if not len(fine):
+        return np.full(q.shape, np.nan)
+    return 1.0 - np.searchsorted(fine, q - TIE * (1.0 + np.abs(q))) / len(fine)
+
+
 def quantiles(toys: Toys, column: int, probabilities: np.ndarray) -> np.ndarray:
     """Weighted quantiles of q, (len(probabilities),): the smallest q with P(q' <= q) >= p."""
     q = toys.statistic[:, column]
