@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neyman._jax import jax, jnp
+from neyman._jax import Array, jax, jnp
 from neyman.likelihoods.xenon.yields import Constants, Number, Quanta, work_function
 
 
@@ -29,6 +29,25 @@ class Fluctuations(NamedTuple):
     """Fluctuation of the recombination probability."""
     skew: Number
     """Shape of the skew-normal."""
+
+
+class Recombined(NamedTuple):
+    """The skew-normal law of electrons given ions."""
+
+    escape: Array | Number
+    """1 - r"""
+    location: Array | Number
+    scale: Array | Number
+
+
+def recombined(quanta: Quanta, f: Fluctuations, ions: Array | Number) -> Recombined:
+    """The law for `ions` of any shape; fields of `quanta` and `f` are scalars, or of that shape."""
+    escape = (1.0 + quanta.excitons_per_ion) * quanta.electrons / quanta.total
+    escape = jnp.minimum(escape, 1.0)
+    variance = escape * (1.0 - escape) * ions + (f.omega * ions) ** 2
+    delta = f.skew / jnp.sqrt(1.0 + f.skew**2)
+    scale = jnp.sqrt(jnp.maximum(variance, 1e-12) / (1.0 - 2.0 / np.pi * delta**2))
+    return Recombined(escape, escape * ions - np.sqrt(2.0 / np.pi) * delta * scale, scale)
 
 
 def of_nuclear(quanta: Quanta, c: Constants) -> Fluctuations:
@@ -55,9 +74,8 @@ def _fano(quanta: Quanta, c: Constants) -> Number:
 
 def _omega(quanta: Quanta, c: Constants) -> Number:
     size = 0.086036
-    amplitude = (
-        size + (c["er_omega"] - size) / (1.0 + (c["drift_field"] / 295.2) ** 251.6) ** 0.0069114
-    )
+    log_ratio = 251.6 * jnp.log(c["drift_field"] / 295.2)
+    amplitude = size + (c["er_omega"] - size) * jnp.exp(-0.0069114 * jnp.logaddexp(0.0, log_ratio))
     centre, width, k = c["er_omega_centre"], c["er_omega_width"], c["er_omega_skew"]
 
     def shape(y: Number) -> Number:

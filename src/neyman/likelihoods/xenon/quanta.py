@@ -8,230 +8,186 @@ on the event, so that all events and the total rate share one. Each node is a ma
 window around its means, which moves with theta; the mass beyond the window, some 1e-8, is put on
 its edge, so that probabilities sum to 1. Nodes are grouped in panels of equal window size, and a
 panel is one `lax.scan`, whose derivative recomputes each node instead of keeping it.
+
+On a lattice of spacing `step`, Q[i, j] stands for step*i electrons and step*j photons: densities
+are sampled, not binned, so that sums converge exponentially (`windows`).
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import numpy as np
-import scipy.special
 
 from neyman._jax import Array, jax, jnp
-from neyman.likelihoods.xenon.fluctuations import Fluctuations
-from neyman.likelihoods.xenon.skew_normal import cdf
+from neyman.likelihoods.xenon.fluctuations import Fluctuations, recombined
+from neyman.likelihoods.xenon.skew_normal import cdf, normal_cdf
+from neyman.likelihoods.xenon.windows import (
+    Recoil,
+    Window,
+    begins,
+    means,
+    size_of,
+    spans,
+    windows,
+)
 from neyman.likelihoods.xenon.yields import Constants, Number, Quanta
 
-REACH = 5.7
-"""Windows reach this many standard deviations."""
-ROOM = 1.15
-"""Windows are wider than at the initial theta by this factor."""
+__all__ = ["Recoil", "Window", "quanta_matrix", "recombined", "size_of", "windows"]
 
+Panels = tuple[tuple[Array, Array, Window], ...]
+"""(energies in keV, weights in events, window) of each, energies (K,)."""
 
-class Window(NamedTuple):
-    """Numbers of cells, static."""
-
-    electrons: int
-    ions: int
-    others: int
-    """Excitons of a nuclear recoil, all quanta of an electronic one."""
-
-
-class Spans(NamedTuple):
-    """Where the windows of a node begin, and how many cells they need; scalars."""
-
-    electrons: tuple[Number, Number]
-    ions: tuple[Number, Number]
-    others: tuple[Number, Number]
-
-
-class Recoil(NamedTuple):
-    """A kind of deposit: its means, its widths, and how quanta are shared."""
-
-    yields: Callable[[Number, Constants], Quanta]
-    fluctuations: Callable[[Quanta, Constants], Fluctuations]
-    nuclear: bool
-
-
-def spans(quanta: Quanta, f: Fluctuations, nuclear: bool) -> Spans:
-    """The windows that a node needs."""
-    share = 1.0 / (1.0 + quanta.excitons_per_ion)
-    ions = share * quanta.total
-    if nuclear:
-        ions_sd = jnp.sqrt(f.fano[0] * ions)
-        others = quanta.total - ions
-        others_sd = jnp.sqrt(f.fano[1] * others)
-    else:
-        others, others_sd = quanta.total, jnp.sqrt(f.fano[0] * quanta.total)
-        ions_sd = jnp.sqrt(share**2 * others_sd**2 + share * (1.0 - share) * others)
-    law = _recombined(quanta, f, ions)
-    up, down = law.scale, law.scale / jnp.sqrt(1.0 + f.skew**2)
-    moved = law.escape * ions_sd
-    low = law.location - REACH * jnp.hypot(moved, jnp.where(f.skew >= 0, down, up))
-    high = law.location + REACH * jnp.hypot(moved, jnp.where(f.skew >= 0, up, down))
-
-    def around(mean: Number, sd: Number) -> tuple[Number, Number]:
-        return mean - REACH * sd, 2.0 * REACH * sd
-
-    return Spans((low, high - low), around(ions, ions_sd), around(others, others_sd))
-
-
-class _Recombined(NamedTuple):
-    """The skew-normal law of electrons given ions."""
-
-    escape: Number
-    """1 - r"""
-    location: Array | Number
-    scale: Array | Number
-
-
-def _recombined(quanta: Quanta, f: Fluctuations, ions: Array | Number) -> _Recombined:
-    escape = (1.0 + quanta.excitons_per_ion) * quanta.electrons / quanta.total
-    escape = jnp.minimum(escape, 1.0)
-    variance = escape * (1.0 - escape) * ions + (f.omega * ions) ** 2
-    delta = f.skew / jnp.sqrt(1.0 + f.skew**2)
-    scale = jnp.sqrt(jnp.maximum(variance, 1e-12) / (1.0 - 2.0 / np.pi * delta**2))
-    return _Recombined(escape, escape * ions - np.sqrt(2.0 / np.pi) * delta * scale, scale)
-
-
-def windows(recoil: Recoil, energies: np.ndarray, c: Constants) -> Window:
-    """The window that is large enough for all `energies` (K,)."""
-
-    def sizes(energy):
-        quanta = recoil.yields(energy, c)
-        s = spans(quanta, recoil.fluctuations(quanta, c), recoil.nuclear)
-        return jnp.stack([s.electrons[1], s.ions[1], s.others[1]])
-
-    largest = np.max(jax.vmap(sizes)(jnp.asarray(energies)), axis=0)
-    return Window(*(int(np.ceil(ROOM * size)) + 4 for size in largest))
-
-
-def size_of(recoil: Recoil, energies: np.ndarray, c: Constants) -> tuple[int, int]:
-    """The numbers of electrons and of quanta up to which Q must reach."""
-
-    def ends(energy):
-        quanta = recoil.yields(energy, c)
-        s = spans(quanta, recoil.fluctuations(quanta, c), recoil.nuclear)
-        ions = s.ions[0] + s.ions[1] if recoil.nuclear else 0.0
-        return jnp.stack([sum(s.electrons), ions + sum(s.others)])
-
-    largest = np.max(jax.vmap(ends)(jnp.asarray(energies)), axis=0)
-    electrons, quanta = (int(np.ceil(ROOM * end)) + 8 for end in largest)
-    return electrons, quanta
+PLACED = jax.lax.ScatterDimensionNumbers((0, 1), (), (0, 1))
 
 
 def quanta_matrix(
     recoil: Recoil,
-    panels: tuple[tuple[Array, Array, Window], ...],
+    panels: Panels,
     shape: tuple[int, int],
     c: Constants,
+    *,
+    step: int = 1,
 ) -> Array:
-    """Q, (electrons, photons): expected events in each cell.
+    """Q, `shape` in (electrons, photons): expected events in each cell.
 
     Args:
         recoil: yields, widths and kind.
-        panels: (energies in keV, weights in events, window) of each, energies (K,).
-        shape: of the matrix in (electrons, quanta), from `size_of`.
+        panels: energy nodes, by windows from `windows`.
+        shape: of the matrix, from `size_of`.
         c: the constants, scalars by name.
+        step: the spacing of the lattice.
     """
     rows = shape[0] + max(window.electrons for *_, window in panels)
-    columns = shape[1] + max(w.ions + w.others if recoil.nuclear else w.others for *_, w in panels)
+    columns = shape[1] + max(_width(recoil, window) for *_, window in panels)
     total = jnp.zeros((rows, columns))
+    node = _nuclear_node if recoil.nuclear else _electronic_node
+    every = means(recoil, jnp.concatenate([jnp.asarray(p[0]) for p in panels]), c)
+    end = 0
     for energies, weights, window in panels:
-        node = _nuclear_node if recoil.nuclear else _electronic_node
+        begin, end = end, end + len(energies)
+        here = jax.tree.map(lambda field, a=begin, b=end: field[a:b], every)
 
         @jax.checkpoint
-        def tile(energy, c=c, window=window, node=node):
-            quanta = recoil.yields(energy, c)
-            return node(quanta, recoil.fluctuations(quanta, c), window, c)
+        def tile(quanta, f, weight, window=window):
+            part, start = node(quanta, f, window, c["clamped"], step)
+            return weight * part, jnp.stack(start)
 
         def add(total, one, tile=tile):
-            energy, weight = one
-            part, start = tile(energy)
-            start = [jnp.clip(s, 0, limit) for s, limit in zip(start, shape)]
-            here = jax.lax.dynamic_slice(total, start, part.shape)
-            return jax.lax.dynamic_update_slice(total, here + weight * part, start), None
+            part, start = tile(*one)
+            start = jnp.clip(start, 0, np.asarray(shape))
+            mode = jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS
+            return jax.lax.scatter_add(total, start, part, PLACED, mode=mode), None
 
-        total, _ = jax.lax.scan(add, total, (energies, weights))
+        total, _ = jax.lax.scan(add, total, (*here, jnp.asarray(weights)))
     return _sheared(total[: shape[0], : shape[1]])
+
+
+def _width(recoil: Recoil, window: Window) -> int:
+    """The number of cells of nq."""
+    if recoil.nuclear:
+        return (window.ions - 1) * window.stride + window.others
+    return window.others
 
 
 def _sheared(by_quanta: Array) -> Array:
     """[ne, nq] -> [ne, nph = nq - ne], of the same shape."""
     rows, columns = by_quanta.shape
-    index = np.arange(columns)[None, :] + np.arange(rows)[:, None]
-    taken = jnp.take_along_axis(by_quanta, np.minimum(index, columns - 1), axis=1)
-    return jnp.where(index < columns, taken, 0.0)
+    length = columns + rows
+    flat = jnp.pad(by_quanta, ((0, 1), (0, rows))).ravel()[: rows * (length + 1)]
+    return flat.reshape(rows, length + 1)[:, :columns]
 
 
-def _begin(span: tuple[Number, Number], size: int) -> Array:
-    """The first cell of a window of `size` cells around a span."""
-    centred = span[0] + 0.5 * (span[1] - size)
-    return jnp.maximum(jnp.floor(jax.lax.stop_gradient(centred)), 0.0).astype(int)
+def _shifted(row: Array, rows: int, columns: int, shift: int) -> Array:
+    """[i, j] -> row[j - shift i], (rows, columns), where `row` ends in (rows - 1) shift zeros."""
+    length = len(row)
+    flat = jnp.tile(row, rows)[: rows * (length - shift)]
+    return flat.reshape(rows, length - shift)[:, :columns]
 
 
-def _cells(mean: Number, sd: Number, first: Array, size: int, clamped: Number) -> Array:
-    """The probability of each whole number from `first` on, (size,), of a rounded Gaussian.
+def _cells(mean: Number, sd: Number, whole: Array, step: int, clamped: Number) -> Array:
+    """The probability of each of `whole` (N,) of a rounded Gaussian; they sum to 1.
 
     What is below 0 counts as 0 where `clamped` is 1, and is lost where it is 0.
     """
-    below = jax.scipy.special.ndtr((first - 0.5 + np.arange(size + 1) - mean) / sd)
-    lost = jnp.where((first == 0) & (clamped == 0), below[0], 0.0)
+    if step > 1:
+        far = jnp.abs(whole - mean)
+        cell = normal_cdf((0.5 - far) / sd) - normal_cdf((-0.5 - far) / sd)
+        return cell / jnp.sum(cell)
+    edges = jnp.append(whole - 0.5, whole[-1] + 0.5)
+    below = jnp.asarray(normal_cdf((edges - mean) / sd))
+    lost = jnp.where((whole[0] == 0) & (clamped == 0), below[0], 0.0)
     return jnp.diff(below.at[0].set(lost).at[-1].set(1.0))
 
 
 def _electrons_given_ions(
-    quanta: Quanta, f: Fluctuations, first: Array, ions: Array, size: int
+    quanta: Quanta, f: Fluctuations, electrons: Array, ions: Array, step: int
 ) -> Array:
-    """G, (size, ions)"""
+    """G, (electrons, ions)"""
     ions = ions[None]
-    law = _recombined(quanta, f, ions)
-    edges = (first - 0.5 + np.arange(size + 1))[:, None]
-    below = cdf((edges - law.location) / law.scale, f.skew)
-    below = jnp.where(edges > ions, 1.0, jnp.where(edges < 0.0, 0.0, below))
-    below = below.at[0].set(0.0).at[-1].set(1.0)
-    return jnp.diff(below, axis=0)
+    law = recombined(quanta, f, ions)
+
+    def below(edges: Array) -> Array:
+        p = cdf((edges[:, None] - law.location) / law.scale, f.skew)
+        p = jnp.where(edges[:, None] > ions, 1.0, p)
+        return jnp.where(edges[:, None] < 0.0, 0.0, p)
+
+    if step > 1:
+        cell = jnp.maximum(below(electrons + 0.5) - below(electrons - 0.5), 0.0)
+        return cell / jnp.sum(cell, axis=0, keepdims=True)
+    edges = jnp.asarray(below(jnp.append(electrons - 0.5, electrons[-1] + 0.5)))
+    edges = edges.at[0].set(0.0).at[-1].set(1.0)
+    return jnp.maximum(jnp.diff(edges, axis=0), 0.0)
+
+
+def _places(first: Array, length: int, spacing: int) -> Array:
+    """The numbers of quanta of a window."""
+    return (first + spacing * np.arange(length)).astype(float)
 
 
 def _nuclear_node(
-    quanta: Quanta, f: Fluctuations, window: Window, c: Constants
+    quanta: Quanta, f: Fluctuations, window: Window, clamped: Number, step: int
 ) -> tuple[Array, tuple[Array, Array]]:
-    span = spans(quanta, f, True)
-    e, i, x = (_begin(s, size) for s, size in zip(span, window))
+    e, i, x = begins(spans(quanta, f, True), window, step)
     mean = quanta.total / (1.0 + quanta.excitons_per_ion)
-    ions = _cells(mean, jnp.sqrt(f.fano[0] * mean), i, window.ions, c["clamped"])
     rest = quanta.total - mean
-    excitons = _cells(rest, jnp.sqrt(f.fano[1] * rest), x, window.others, c["clamped"])
-    width = window.ions + window.others - 1
-    shift = np.arange(width)[None, :] - np.arange(window.ions)[:, None]
-    inside = (shift >= 0) & (shift < window.others)
-    H = jnp.where(inside, excitons[np.where(inside, shift, 0)], 0.0) * ions[:, None]
-    G = _electrons_given_ions(quanta, f, e, i + 1.0 * np.arange(window.ions), window.electrons)
+    ni = _places(step * i, window.ions, step * window.stride)
+    ions_sd, others_sd = jnp.sqrt(f.fano[0] * mean), jnp.sqrt(f.fano[1] * rest)
+    ions = _cells(mean, ions_sd, ni, step * window.stride, clamped)
+    others = _cells(rest, others_sd, _places(step * x, window.others, step), step, clamped)
+    tail = (window.ions - 1) * window.stride
+    row = jnp.pad(others, (0, tail + window.stride))
+    H = ions[:, None] * _shifted(row, window.ions, window.others + tail, window.stride)
+    G = _electrons_given_ions(quanta, f, _places(step * e, window.electrons, step), ni, step)
     return G @ H, (e, i + x)
 
 
 def _electronic_node(
-    quanta: Quanta, f: Fluctuations, window: Window, c: Constants
+    quanta: Quanta, f: Fluctuations, window: Window, clamped: Number, step: int
 ) -> tuple[Array, tuple[Array, Array]]:
-    span = spans(quanta, f, False)
-    e, i, q = (_begin(s, size) for s, size in zip(span, window))
+    e, i, q = begins(spans(quanta, f, False), window, step)
     sd = jnp.sqrt(f.fano[0] * quanta.total)
-    quanta_cells = _cells(quanta.total, sd, q, window.others, c["clamped"])
-    nq = q + np.arange(window.others)[None, :]
-    ni = i + np.arange(window.ions)[:, None]
-    x = quanta.excitons_per_ion
-    log_binomial = _log_factorial(nq) - _log_factorial(ni) - _log_factorial(nq - ni)
-    log_p = log_binomial + (nq - ni) * jnp.log(x) - nq * jnp.log1p(x)
-    H = jnp.where(ni <= nq, jnp.exp(jnp.where(ni <= nq, log_p, 0.0)), 0.0)
-    seen = jnp.sum(H, axis=0)
-    H = H * jnp.where(seen > 0, quanta_cells / jnp.where(seen > 0, seen, 1.0), 0.0)[None]
-    G = _electrons_given_ions(quanta, f, e, 1.0 * ni[:, 0], window.electrons)
+    nq = _places(step * q, window.others, step)
+    ni = _places(step * i, window.ions, step * window.stride)
+    H = _binomial(quanta, ni, nq, window.stride)
+    H = H * _cells(quanta.total, sd, nq, step, clamped)[None]
+    G = _electrons_given_ions(quanta, f, _places(step * e, window.electrons, step), ni, step)
     return G @ H, (e, q)
 
 
-LARGEST = 1 << 14
-_LOG_FACTORIALS = scipy.special.gammaln(1.0 + np.arange(LARGEST))
+def _binomial(quanta: Quanta, ni: Array, nq: Array, stride: int) -> Array:
+    """P(ni|nq), (I, N), with sum 1 over ni.
 
-
-def _log_factorial(n: Array) -> Array:
-    """log n! of whole numbers up to `LARGEST`; those below 0 count as 0."""
-    return jnp.asarray(_LOG_FACTORIALS)[jnp.maximum(n, 0)]
+    It is B(ni) C(nq - ni) up to a factor of nq: two rows of exponentials serve all cells.
+    """
+    tail = (len(ni) - 1) * stride
+    spacing = nq[1] - nq[0]
+    rest = nq[0] - ni[0] + spacing * np.arange(-1.0 * tail, len(nq))
+    size = jax.lax.stop_gradient(quanta.total)
+    log_ions = jnp.log(size) - jnp.log1p(quanta.excitons_per_ion)
+    log_rest = log_ions + jnp.log(quanta.excitons_per_ion)
+    log_b = ni * log_ions - jax.lax.lgamma(ni + 1.0)
+    log_c = rest * log_rest - jax.lax.lgamma(jnp.maximum(rest, 0.0) + 1.0)
+    b = jnp.exp(log_b - jnp.max(jax.lax.stop_gradient(log_b)))
+    highest = jnp.max(jax.lax.stop_gradient(jnp.where(rest >= 0.0, log_c, -jnp.inf)))
+    c = jnp.where(rest >= 0.0, jnp.exp(jnp.where(rest >= 0.0, log_c - highest, 0.0)), 0.0)
+    row = jnp.roll(jnp.pad(c, (0, stride)), -tail)
+    H = b[:, None] * _shifted(row, len(ni), len(nq), stride)
+    seen = jnp.sum(H, axis=0, keepdims=True)
+    return jnp.where(seen > 0.0, H / jnp.where(seen > 0.0, seen, 1.0), 0.0)

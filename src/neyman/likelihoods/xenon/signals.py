@@ -26,7 +26,8 @@ from collections.abc import Callable
 import numpy as np
 import scipy.special
 
-from neyman._jax import Array, jax, jnp
+from neyman._jax import Array, jnp
+from neyman.likelihoods.xenon.skew_normal import normal_cdf
 from neyman.likelihoods.xenon.yields import Constants, Number
 
 Law = Callable[[Array, Array], Array]
@@ -47,8 +48,8 @@ def within(low: Array, high: Array) -> Law:
     """The probability that a signal is between `low` and `high`, (N,) each."""
 
     def law(mean: Array, sd: Array) -> Array:
-        upper = jax.scipy.special.ndtr((high[:, None] - mean) / sd)
-        return upper - jax.scipy.special.ndtr((low[:, None] - mean) / sd)
+        upper = normal_cdf((high[:, None] - mean) / sd)
+        return upper - normal_cdf((low[:, None] - mean) / sd)
 
     return law
 
@@ -58,7 +59,7 @@ def light(law: Law, relative: Array, n_photons: int, most: int, c: Constants) ->
 
     `most` is the largest number of detected photons counted.
     """
-    counted = np.arange(1, 2 * most + 1)
+    counted = np.arange(1.0, 2 * most + 1)
     kernel = _counted_photoelectrons(most, c)[:, 1:]
     sd = jnp.sqrt(c["spe_res"] ** 2 * counted + (c["s1_noise"] * counted) ** 2)
     given_detected = law((c["s1_gain"] * counted)[None], sd[None]) @ kernel.T
@@ -67,7 +68,7 @@ def light(law: Law, relative: Array, n_photons: int, most: int, c: Constants) ->
 
 def charge(law: Law, relative: Array, drift_time: Array, n_electrons: int, c: Constants) -> Array:
     """P(S2 | ne), (N, n_electrons), for places of relative gain `relative` and drift times (us)."""
-    k = np.arange(1, n_electrons)[None, :]
+    k = np.arange(1.0, n_electrons)[None, :]
     p, gain = c["double_pe"], c["electron_gain"]
     g = (c["g1_gas"] * relative)[:, None]
     mean = (1.0 + p) * g * k * gain
@@ -84,14 +85,14 @@ def thinned(given: Array, p: Array, reference: Number, size: int) -> Array:
     """sum_k given[i, k] Binom(k; n, p_i), (N, size), from `given` (N, K)."""
     kappa = (1.0 - p) / (1.0 - reference)
     rho = p / reference / kappa
-    tilted = given * rho[:, None] ** np.arange(given.shape[1])[None]
+    tilted = given * rho[:, None] ** np.arange(0.0, given.shape[1])[None]
     shared = binomial(given.shape[1], size, reference)
-    return (tilted @ shared) * kappa[:, None] ** np.arange(size)[None]
+    return (tilted @ shared) * kappa[:, None] ** np.arange(0.0, size)[None]
 
 
 def binomial(rows: int, columns: int, p: Number) -> Array:
     """Binom(k; n, p), (rows, columns) in (k, n)."""
-    k, n = np.arange(rows)[:, None], np.arange(columns)[None, :]
+    k, n = np.arange(0.0, rows)[:, None], np.arange(0.0, columns)[None, :]
     return jnp.exp(_log_choose(n, k) + k * jnp.log(p) + np.maximum(n - k, 0) * jnp.log1p(-p))
 
 
@@ -105,8 +106,8 @@ def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
 
 def _counted_photoelectrons(most: int, c: Constants) -> Array:
     """P(k counted | n detected), (most + 1, 2 most + 1), with the coincidence acceptance."""
-    n = np.arange(most + 1)[:, None]
-    pe = np.arange(2 * most + 1)
+    n = np.arange(0.0, most + 1)[:, None]
+    pe = np.arange(0.0, 2 * most + 1)
     second = _log_choose(n, np.maximum(pe[None] - n, 0))
     second = np.where((pe[None] >= n) & (pe[None] <= 2 * n), second, -np.inf)
     p = c["double_pe"]
@@ -116,7 +117,7 @@ def _counted_photoelectrons(most: int, c: Constants) -> Array:
     seen = jnp.minimum(1.0, c["spe_eff"] + (1.0 - c["spe_eff"]) / (2.0 * c["n_pmts"]) * pe)
     kept = 1.0 - (1.0 - seen) / (1.0 + p)
     missed = jnp.maximum(1.0 - kept, 1e-300)
-    k = np.arange(2 * most + 1)[None, :]
+    k = np.arange(0.0, 2 * most + 1)[None, :]
     row = pe[:, None]
     counted = jnp.exp(
         _log_choose(row, k)

@@ -28,6 +28,8 @@ Number = Scalar | float
 
 AVOGADRO = 6.0221409e23
 MOLAR_MASS = 131.293
+LEAST_RATIO = 1e-6
+"""NEST's formula for nuclear recoils gives fewer than no excitons below some 0.2 keV."""
 
 
 class Quanta(NamedTuple):
@@ -67,7 +69,7 @@ def nuclear(energy: Number, c: Constants) -> Quanta:
     photons = jnp.maximum((c["nr_alpha"] * energy ** c["nr_beta"] - electrons) * light, 0.0)
     total = electrons + photons
     ions = 4.0 / tib * jnp.expm1(electrons * tib / 4.0)
-    x = total / ions - 1.0
+    x = jnp.maximum(total / ions - 1.0, LEAST_RATIO)
     bound = exciton_ratio(c["density"])
     x = jnp.where((energy > 100.0) & (x < bound), bound, x)
     x = jnp.where((energy < 1.0) & (x > 1.0), 1.0, x)
@@ -116,7 +118,7 @@ def weighted(energy: Number, c: Constants) -> Quanta:
 
 def _between(field: Number, low: Number, high: Number, scale: Number, power: Number) -> Number:
     """low + (high - low) / (1 + (field/scale)^power)"""
-    return low + (high - low) / (1.0 + (field / scale) ** power)
+    return low + (high - low) * jax.scipy.special.expit(-power * jnp.log(field / scale))
 
 
 def _electronic(energy: Number, charge: Number, total: Number, x: Number) -> Quanta:
