@@ -4,6 +4,7 @@
 
 for every statistic that falls with n, ties included."""
 
+import functools
 import shutil
 
 import numpy as np
@@ -24,6 +25,8 @@ from neyman.inference.toys import (
     PValue,
     Toys,
     Truth,
+    _point,
+    failed_toys,
     p_value,
     quantiles,
     throw,
@@ -130,6 +133,37 @@ def test_failed_toys_are_left_out_and_counted():
     p = p_value(toys, 0, 2.0)
     assert (p.value, p.toys, p.failed) == (0.5, 2, 1)
     assert np.isnan(p_value(toys._replace(statistic=np.full((3, 1), np.nan)), 0, 2.0).value)
+
+
+def none_fine(chunk):
+    return failed_toys(chunk)._asdict() | {"point": _point(chunk)}
+
+
+@pytest.mark.parametrize(
+    ("verb", "name"),
+    [
+        (functools.partial(hypotest, value=4.0), "observed"),
+        (upper_limit, "observed"),
+        (significance, "p0"),
+    ],
+)
+def test_nothing_is_left_where_every_toy_fails(verb, name, like, monkeypatch):
+    monkeypatch.setattr(toy_test, "thrown_arrays", none_fine)
+    result = verb(like, null="toys", toys=1_000)
+    assert result.status is Status.EVERY_TOY_FAILED
+    assert np.isnan(getattr(result, name))
+    assert np.all(np.isnan(getattr(result, "expected", np.nan)))
+    assert np.isnan(getattr(result, "z", np.nan))
+
+
+def test_one_hypothesis_without_toys_is_enough_to_fail(like, monkeypatch):
+    def signal_fails(chunk):
+        return none_fine(chunk) if chunk.stream else thrown_arrays(chunk)
+
+    monkeypatch.setattr(toy_test, "thrown_arrays", signal_fails)
+    result = hypotest(like, value=4.0, null="toys", toys=1_000)
+    assert result.status is Status.EVERY_TOY_FAILED
+    assert np.isnan(result.observed) and np.all(np.isnan(result.expected))
 
 
 def test_ties_count_as_beyond():

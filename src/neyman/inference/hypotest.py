@@ -65,7 +65,7 @@ def hypotest(
             (point,) = tried.points([value], toys)
         cls, errors, thrown = point.cls, point.error, point.clsb.toys
         clsb, clb = point.clsb.value, point.clb.value
-        notes = without_few_events(notes) + tried.notes()
+        notes = without_few_events(notes) + tried.notes(float(cls[0]))
     return Test(
         poi=name,
         value=float(value),

@@ -77,7 +77,7 @@ def upper_limit(
         with ToyTest(test, key, workplace, purpose) as tried:
             thrown = find_roots(tried, found.roots, 1.0 - level, toys, precision)
         found = Found.of_toys(thrown)
-        notes = without_few_events(notes) + tried.notes()
+        notes = without_few_events(notes) + tried.notes(float(found.roots[0]))
     return Limit(
         poi=name,
         level=level,

@@ -57,7 +57,7 @@ def significance(
             reason=reason,
             error=p0.error,
             toys=p0.toys,
-            notes=without_few_events(test.notes()) + tried.notes(),
+            notes=without_few_events(test.notes()) + tried.notes(p0.value),
             provenance=provenance_of(like, key),
         )
     return Significance(

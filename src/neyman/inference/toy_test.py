@@ -110,6 +110,7 @@ class ToyTest:
         self.streams = 0
         self.thrown = 0
         self.failed = 0
+        self.empty = False
 
     def __enter__(self) -> "ToyTest":
         return self
@@ -138,9 +139,17 @@ class ToyTest:
         toys = self._throw(0.0, [0.0], n, self.streams, statistic="q0", proposal=proposal)
         return p_value(toys, 0, q_observed)
 
-    def notes(self) -> tuple[Note, ...]:
-        """The toys that failed, counted."""
-        failed = Note(Status.TOYS_FAILED, f"{self.failed} of {self.thrown} toys")
+    def notes(self, found: float) -> tuple[Note, ...]:
+        """The toys that failed, counted; no warning but a failure where a hypothesis had no other
+        and what was to be found is NaN."""
+        every = self.empty and not np.isfinite(found)
+        status = Status.EVERY_TOY_FAILED if every else Status.TOYS_FAILED
+        failed = Note(
+            status,
+            f"{self.failed} of {self.thrown} toys failed"
+            if every
+            else f"{self.failed} of {self.thrown} toys",
+        )
         return (*((failed,) if self.failed else ()), *self._damaged)
 
     def _throw(
@@ -170,7 +179,9 @@ class ToyTest:
         q = np.concatenate([part.statistic for part in parts], axis=1)
         toys = parts[0]._replace(statistic=q)
         self.thrown += len(q)
-        self.failed += int(np.sum(~np.isfinite(q[:, 0])))
+        failed = int(np.sum(~np.isfinite(q[:, 0])))
+        self.failed += failed
+        self.empty |= failed == len(q)
         return toys
 
     def _run(self, chunks: list[Chunk]) -> Iterator[Toys]:

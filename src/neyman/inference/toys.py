@@ -228,9 +228,12 @@ def tail(toys: Toys, column: int, q: np.ndarray) -> np.ndarray:
 
 
 def quantiles(toys: Toys, column: int, probabilities: np.ndarray) -> np.ndarray:
-    """Weighted quantiles of q, (len(probabilities),): the smallest q with P(q' <= q) >= p."""
+    """Weighted quantiles of q, (len(probabilities),): the smallest q with P(q' <= q) >= p; NaN
+    where no toy is left."""
     q = toys.statistic[:, column]
     fine = np.isfinite(q)
+    if not fine.any():
+        return np.full(len(probabilities), np.nan)
     order = np.argsort(q[fine], kind="stable")
     weight = np.exp(toys.log_weight[fine])[order]
     reached = np.cumsum(weight) / np.sum(weight)
