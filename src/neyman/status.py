@@ -167,7 +167,7 @@ class Status(enum.IntEnum):
         35,
         Severity.FAILED,
         "no data set is left to count",
-        "see the first reason",
+        "see the first reason where one is named, or fit one data set that simulate throws",
     )
 
     def __str__(self) -> str:

@@ -5,7 +5,9 @@
 for every statistic that falls with n, ties included."""
 
 import functools
+import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -118,6 +120,22 @@ def test_significance_names_its_method():
     assert result.method == "toys"
     assert "fewer than 5" in result.reason
     assert abs(result.p0 - poisson.sf(7, 3.0)) < 4 * result.error
+
+
+def test_no_excess_has_zero_sigma():
+    """As by asymptotic formulas, and p0 = P(q0 >= 0) = 1."""
+    result = significance(one_bin(0, 3.0), null="toys", toys=1_000)
+    assert (result.p0, result.z) == (1.0, 0.0)
+    assert significance(one_bin(0, 3.0), null="asymptotic").z == 0.0
+    assert json.loads(result.to_json())["z"] == 0.0
+
+
+def test_sigma_is_finite_where_no_toy_is_beyond(monkeypatch):
+    """The sigma of one toy in a thousand."""
+    monkeypatch.setattr(sys.modules[significance.__module__], "RARE", np.inf)
+    result = significance(one_bin(40, 3.0), null="toys", toys=1_000)
+    assert (result.p0, result.error) == (0.0, 0.001)
+    assert result.z == pytest.approx(norm.isf(0.001))
 
 
 def test_auto_takes_asymptotics_where_events_are_many():

@@ -1,4 +1,8 @@
-"""The significance of an excess: z = sqrt(q0), p0 = 1 - Phi(z) (arXiv:1007.1727, eq. 52, 53)."""
+"""The significance of an excess: z = sqrt(q0), p0 = 1 - Phi(z) (arXiv:1007.1727, eq. 52, 53).
+
+From toys p0 = P(q0 >= observed | 0) and z = Phi^-1(1 - p0). Without an excess q0 = 0, p0 = 1
+and z = 0.
+"""
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -8,6 +12,7 @@ from neyman.inference.null import chosen, without_few_events
 from neyman.inference.provenance import provenance_of
 from neyman.inference.threads import one_thread
 from neyman.inference.toy_test import HERE, ToyTest, Workplace
+from neyman.inference.toys import TIE, PValue
 from neyman.model import Likelihood
 from neyman.results import Significance
 
@@ -51,7 +56,7 @@ def significance(
         return Significance(
             poi=name,
             p0=p0.value,
-            z=float(-ndtri(p0.value)),
+            z=_z(p0, float(z)),
             expected_z=float(expected_z),
             method=method,
             reason=reason,
@@ -70,3 +75,13 @@ def significance(
         notes=test.notes(),
         provenance=provenance_of(like),
     )
+
+
+def _z(p0: PValue, root: float) -> float:
+    """The sigma of p0 from toys; 0 where `root`, that of q0, is, and finite: where no toy is
+    beyond the data those of one toy, where all are those of all but one."""
+    if root**2 <= TIE:
+        return 0.0 if np.isfinite(p0.value) else np.nan
+    one = 1.0 / max(p0.toys, 1)
+    p = {0.0: one, 1.0: 1.0 - one}.get(p0.value, p0.value)
+    return float(-ndtri(p))

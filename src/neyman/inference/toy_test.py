@@ -144,12 +144,7 @@ class ToyTest:
         and what was to be found is NaN."""
         every = self.empty and not np.isfinite(found)
         status = Status.EVERY_TOY_FAILED if every else Status.TOYS_FAILED
-        failed = Note(
-            status,
-            f"{self.failed} of {self.thrown} toys failed"
-            if every
-            else f"{self.failed} of {self.thrown} toys",
-        )
+        failed = Note(status, f"{self.failed} of {self.thrown} toys")
         return (*((failed,) if self.failed else ()), *self._damaged)
 
     def _throw(
