@@ -1,5 +1,6 @@
 """Limits of a signal grid: one table, and no patch stops another."""
 
+import dataclasses
 import pathlib
 
 import pytest
@@ -24,13 +25,14 @@ def signals(tmp_path) -> pathlib.Path:
 def test_json(run, ws, signals):
     ran = run(f"limit {ws} --patches signals/*.json --json")
     assert (ran.code, ran.err) == (0, "")
-    keys = {"poi", "level", "limits", "status", "message", "provenance"}
+    keys = {"poi", "level", "limits", "reason", "status", "message", "provenance"}
     assert set(ran.json) == keys
     assert ran.json["status"] == "fine"
     assert set(ran.json["provenance"]["inputs"]) == {ws, *(f"patch_{i}.json" for i in range(2))}
     rows = ran.json["limits"]
     assert [row["patch"] for row in rows] == [f"patch_{i}.json" for i in range(2)]
-    assert all(set(r) == {"patch", "observed", "expected", "status", "message"} for r in rows)
+    keys = {"patch", "observed", "expected", "method", "status", "message"}
+    assert all(set(row) == keys and row["method"] == "asymptotic" for row in rows)
     alone = run(f"limit {ws} --patch signals/patch_1.json --json").json
     assert rows[1]["observed"] == alone["observed"]
     assert rows[1]["expected"] == alone["expected"]
@@ -40,7 +42,11 @@ def test_table_and_folder(run, ws, signals):
     ran = run(f"limit {ws} --patches signals --out results")
     assert (ran.code, ran.err) == (0, "")
     assert all(f"patch_{i}.json" in ran.out for i in range(2))
-    assert len(Grid.load("results/result.json").observed) == 2
+    grid = Grid.load("results/result.json")
+    assert (len(grid.observed), grid.methods) == (2, ("asymptotic",) * 2)
+    assert " +- " not in grid.summary()
+    errors = {"error": grid.observed / 9.0, "expected_error": grid.expected / 9.0}
+    assert dataclasses.replace(grid, **errors).summary().count(" +- ") == 12
     assert pathlib.Path("results/limit.png").exists()
 
 
@@ -137,3 +143,18 @@ def test_a_grid_is_asymptotic_unless_toys_are_asked_for(run, ws, signals):
     asymptotic = run(f"limit {ws} --patches signals/*.json --json --null asymptotic")
     assert one.code == asymptotic.code == 0
     assert one.json["limits"] == asymptotic.json["limits"]
+    assert "toys of many patches take hours" in one.json["message"]
+    assert (asymptotic.json["message"], "reason" in asymptotic.json) == ("fine", False)
+
+
+def test_toys_of_a_grid_have_errors(run, ws, signals):
+    write(signals / "a_bad.json", [{"op": "remove", "path": "/nowhere"}])
+    asked = "--null toys --toys 1000 --seed 3"
+    ran = run(f"limit {ws} --patches signals/*.json {asked} --json")
+    bad, first, _ = ran.json["limits"]
+    assert (bad["method"], "error" in bad) == (None, False)
+    alone = run(f"limit {ws} --patch signals/patch_0.json {asked} --json").json
+    for key in ("observed", "expected", "error", "expected_error", "method"):
+        assert first[key] == alone[key]
+    assert 0 < first["error"] < first["observed"]
+    assert len(first["expected_error"]) == 5

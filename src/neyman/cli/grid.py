@@ -23,10 +23,16 @@ from neyman.io.provenance import digest, provenance
 from neyman.io.strict_json import dump_json, read_json
 from neyman.results import Limit, Result
 from neyman.results.base import finite
+from neyman.results.hypothesis import no_errors
 from neyman.status import InputError, Note, Status
 
 BAD_INPUT = "bad_input"
 INTERNAL = "internal_error"
+AUTO = (
+    "asymptotic formulas for the whole grid, since toys of many patches take hours;"
+    " --null toys throws them"
+)
+"""Why "auto" is asymptotic here, whatever the number of events."""
 
 Patch = tuple[str, Callable[[], Any]]
 """A name, and how to read the operations."""
@@ -46,8 +52,16 @@ class Grid(Result):
     """(N,)"""
     expected: np.ndarray
     """(N, 5), from -2 to +2 sigma of the background-only data."""
+    methods: tuple[str, ...]
+    """"asymptotic" or "toys", empty where there is no limit."""
+    error: np.ndarray
+    """Monte Carlo errors, (N,); NaN where there were no toys."""
+    expected_error: np.ndarray
+    """(N, 5)"""
     statuses: tuple[str, ...]
     messages: tuple[str, ...]
+    reason: str = ""
+    """Why the method was chosen, where it was left to choose."""
 
     @property
     def exit_code(self) -> int:
@@ -57,10 +71,22 @@ class Grid(Result):
         return 1 if self.status.failed or INTERNAL in self.statuses else 0
 
     def fields_of_interest(self) -> dict[str, Any]:
-        columns = (self.patches, self.observed.tolist(), self.expected.tolist(), self.statuses)
-        keys = ("patch", "observed", "expected", "status", "message")
-        rows = (dict(zip(keys, row)) for row in zip(*columns, self.messages))
-        return {"poi": self.poi, "level": self.level, "limits": list(rows)}
+        rows = [self._row(k) for k in range(len(self.patches))]
+        why = {"reason": self.reason} if self.reason else {}
+        return {"poi": self.poi, "level": self.level, "limits": rows} | why
+
+    def _row(self, k: int) -> dict[str, Any]:
+        """A patch as a JSON object."""
+        errors = {"error": self.error[k], "expected_error": self.expected_error[k]}
+        return {
+            "patch": self.patches[k],
+            "observed": self.observed[k],
+            "expected": self.expected[k],
+            "method": self.methods[k] or None,
+            **(errors if self.methods[k] == "toys" else {}),
+            "status": self.statuses[k],
+            "message": self.messages[k],
+        }
 
     def to_json(self) -> str:
         """As of any result; a bad patch is worse than a failed limit."""
@@ -76,25 +102,38 @@ class Grid(Result):
             if status in (BAD_INPUT, INTERNAL)
         ]
         notes = [str(note) for note in self.notes]
-        return " | ".join(unusable + notes) or Status.FINE.message
+        said = unusable + notes or [Status.FINE.message]
+        return " | ".join([*said, self.reason] if self.reason else said)
 
     def summary(self) -> str:
-        head = ("patch", "observed", "-2s", "-1s", "median", "+1s", "+2s", "status")
+        head = ("patch", "observed", "-2s", "-1s", "median", "+1s", "+2s", "method", "status")
         values = np.column_stack([self.observed, self.expected])
+        errors = np.column_stack([self.error, self.expected_error])
         rows = [
-            (patch, *("" if np.isnan(v) else f"{v:.4g}" for v in row), status)
-            for patch, row, status in zip(self.patches, values, self.statuses)
+            (patch, *map(_number, row, error), method, status)
+            for patch, row, error, method, status in zip(
+                self.patches, values, errors, self.methods, self.statuses
+            )
         ]
         title = (
             f"{100 * self.level:g} % CLs upper limits on {self.poi or 'the parameter of interest'}"
         )
-        return title + "\n" + table(head, rows)
+        return "\n".join(filter(None, (title, table(head, rows), self.reason)))
+
+
+def _number(value: float, error: float) -> str:
+    """A limit in the table, with its Monte Carlo error if it has one."""
+    if np.isnan(value):
+        return ""
+    return f"{value:.4g}" + ("" if np.isnan(error) else f" +- {error:.1g}")
 
 
 def limit_grid(
     source: Source, pattern: str | None, *, poi: str | None, level: float, how: dict[str, Any]
 ) -> Answer:
-    """The limit of each patch that `pattern` or the patch set names."""
+    """The limit of each patch that `pattern` or the patch set names; "auto" is asymptotic."""
+    auto = how["null"] == "auto"
+    taken: dict[str, Any] = {**how, "null": "asymptotic"} if auto else how
     if source.patchset is not None and source.patch_name is None:
         if pattern is not None or source.patch:
             raise InputError("--patchset", "is a grid of its own", "leave the other patches out")
@@ -111,7 +150,7 @@ def limit_grid(
             patch = operations()
             digests[name] = digest(patch)
             like = likelihood(apply_patch(base, patch, name), source, name)
-            return upper_limit(like, poi, level=level, **how)
+            return upper_limit(like, poi, level=level, **taken)
 
         found.append((name, *_attempt(compute)))
     limits = [limit for _, _, limit, _ in found]
@@ -121,9 +160,13 @@ def limit_grid(
         patches=tuple(name for name, *_ in found),
         observed=np.array([np.nan if m is None else m.observed for m in limits]),
         expected=np.array([np.full(5, np.nan) if m is None else m.expected for m in limits]),
+        methods=tuple("" if m is None else m.method for m in limits),
+        error=np.array([np.nan if m is None else m.error for m in limits]),
+        expected_error=np.array([no_errors() if m is None else m.expected_error for m in limits]),
         statuses=tuple(status for _, status, _, _ in found),
         messages=tuple(message for *_, message in found),
         notes=_summed([(name, limit) for name, _, limit, _ in found if limit is not None]),
+        reason=AUTO if auto else "",
         provenance=provenance({}),
     )
     labelled = [(name, limit) for name, _, limit, _ in found if limit is not None]

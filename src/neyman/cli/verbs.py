@@ -88,8 +88,6 @@ def limit(
     if patches is not None or (source.patchset is not None and source.patch_name is None):
         if resume is not None:
             raise InputError("--resume", "keeps the toys of one limit", "leave it out for a grid")
-        if how["null"] == Null.AUTO.value:  # toys of a whole grid are hours: only when asked for
-            how["null"] = Null.ASYMPTOTIC.value
         return limit_grid(source, patches, poi=poi, level=level, how=how)
     given = read(source)
     result = upper_limit(given.like, poi, level=level, **how)
