@@ -149,10 +149,11 @@ def test_a_grid_is_asymptotic_unless_toys_are_asked_for(run, ws, signals):
 
 def test_toys_of_a_grid_have_errors(run, ws, signals):
     write(signals / "a_bad.json", [{"op": "remove", "path": "/nowhere"}])
-    asked = "--null toys --toys 1000 --seed 3"
+    asked = "--null toys --toys 1000"
     ran = run(f"limit {ws} --patches signals/*.json {asked} --json")
     bad, first, _ = ran.json["limits"]
     assert (bad["method"], "error" in bad) == (None, False)
+    assert ran.json["provenance"]["seed"] == 0
     alone = run(f"limit {ws} --patch signals/patch_0.json {asked} --json").json
     for key in ("observed", "expected", "error", "expected_error", "method"):
         assert first[key] == alone[key]

@@ -191,6 +191,15 @@ def test_plot(run, ws):
     assert pathlib.Path("band.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_seed_taken_by_default_is_in_the_provenance(run, ws):
+    for verb, seed in {
+        "significance {ws} --null toys --toys 1000": 0,
+        "significance {ws} --null toys --toys 1000 --seed 3": 3,
+        "significance {ws}": None,
+    }.items():
+        assert run(f"{verb.format(ws=ws)} --json").json["provenance"]["seed"] == seed
+
+
 def test_resume_keeps_toys_and_refuses_others(run, ws):
     """The same command again gives the same; another seed in the same folder is refused."""
     asked = f"limit {ws} --null toys --toys 1000 --json --resume toys"

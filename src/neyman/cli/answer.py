@@ -68,7 +68,8 @@ def answer(
     """The answer with the files and the seed in the result's provenance, and all notes."""
     record = dict(result.provenance)
     record["inputs"] = provenance(digests)["inputs"] | record.get("inputs", {})
-    record["seed"] = source.seed
+    if source.seed is not None:  # else that of the result: none, or the default where it drew
+        record["seed"] = source.seed
     more = {} if extras is None else dict(extras)
     notes = (*result.notes, *(note for extra in more.values() for note in extra.notes))
     noted = dataclasses.replace(result, provenance=record, notes=tuple(dict.fromkeys(notes)))

@@ -154,6 +154,7 @@ def limit_grid(
 
         found.append((name, *_attempt(compute)))
     limits = [limit for _, _, limit, _ in found]
+    toys = any(limit is not None and limit.method == "toys" for limit in limits)
     result = Grid(
         poi=poi or next((limit.poi for limit in limits if limit is not None), None),
         level=level,
@@ -167,7 +168,7 @@ def limit_grid(
         messages=tuple(message for *_, message in found),
         notes=_summed([(name, limit) for name, _, limit, _ in found if limit is not None]),
         reason=AUTO if auto else "",
-        provenance=provenance({}),
+        provenance=provenance({}, how["key"] if toys else None),
     )
     labelled = [(name, limit) for name, _, limit, _ in found if limit is not None]
     pictures = {"limit": Picture(labelled)} if labelled else {}
