@@ -123,7 +123,13 @@ def number(option: str, text: str | float) -> float:
 
 
 def _choices(source: Source) -> dict[str, Any]:
-    return {} if source.measurement is None else {"measurement": source.measurement}
+    model = source.file.endswith(".toml")
+    if source.data is not None and not model:
+        raise InputError("--data", "is for a .toml model", "leave it out")
+    if source.measurement is not None and model:
+        raise InputError("--measurement", "is for a workspace", "leave it out")
+    choices = {"measurement": source.measurement, "data": source.data}
+    return {name: value for name, value in choices.items() if value is not None}
 
 
 def _from_code(source: Source, path: pathlib.Path, name: str) -> Input:

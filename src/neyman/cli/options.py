@@ -25,7 +25,8 @@ class Source:
         str,
         typer.Argument(
             metavar="FILE",
-            help="A HistFactory workspace (.json, .json.gz), or your own code (module.py:name).",
+            help="A HistFactory workspace (.json, .json.gz), the model of a xenon detector"
+            " (.toml), or your own code (module.py:name).",
             show_default=False,
         ),
     ]
@@ -40,6 +41,9 @@ class Source:
     ] = None
     patch_name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which patch of the patch set.")
+    ] = None
+    data: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Events (.csv, .h5, .root) of a .toml model.")
     ] = None
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="Run the code that FILE names.")
@@ -89,6 +93,7 @@ class Form(enum.StrEnum):
     NPZ = "npz"
     JSON = "json"
     WORKSPACE = "workspace"
+    EVENTS = "events"
 
 
 class Sampler(enum.StrEnum):

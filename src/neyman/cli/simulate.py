@@ -45,9 +45,9 @@ def check_target(path: str, form: Form, n: int) -> None:
     """Refuse before the work what could not be written after it."""
     if not 1 <= n <= MAX_SETS:
         raise InputError(f"-n {n}", "is out of range", f"use 1 to {MAX_SETS:,}")
-    if form is Form.WORKSPACE and n > MAX_WORKSPACES:
+    if form in (Form.WORKSPACE, Form.EVENTS) and n > MAX_WORKSPACES:
         problem = f"would be {n:,} files"
-        raise InputError("--format workspace", problem, f"use up to {MAX_WORKSPACES:,}")
+        raise InputError(f"--format {form.value}", problem, f"use up to {MAX_WORKSPACES:,}")
     if not pathlib.Path(path).absolute().parent.is_dir():
         raise InputError(f"--to {path}", "its folder does not exist", "create it first")
 
@@ -58,6 +58,8 @@ def write(source: Source, given: Input, data: Data, path: str, form: Form) -> No
     assert model is not None
     if form is Form.WORKSPACE:
         return _write_workspaces(source, given, data, path)
+    if form is Form.EVENTS:
+        return _write_events(data, path)
     named = _named(data)
     if form is Form.JSON:
         sets = [{k: v[i].tolist() for k, v in named.items()} for i in range(len(data.auxiliary))]
@@ -73,6 +75,21 @@ def _named(data: Data) -> dict[str, np.ndarray]:
     single = len(leaves) == 1
     main = {"main" if single else f"main_{i}": np.asarray(x) for i, x in enumerate(leaves)}
     return main | {"auxiliary": np.asarray(data.auxiliary)}
+
+
+def _write_events(data: Data, path: str) -> None:
+    """The events of one data set as CSV, or those of several in a folder."""
+    from neyman.likelihoods.xenon.events import Events, write_events
+
+    if not isinstance(data.main, Events):
+        raise InputError("--format events", "is for a model of events", "use --format npz or json")
+    n = len(data.auxiliary)
+    sets = [jax.tree.map(lambda leaf, i=i: leaf[i], data.main) for i in range(n)]
+    if n == 1:
+        return write_events(path, sets[0])
+    with write_directory(path) as folder:
+        for i, one in enumerate(sets):
+            write_events(folder / f"toy-{i:0{len(str(n - 1))}d}.csv", one)
 
 
 def _write_workspaces(source: Source, given: Input, data: Data, path: str) -> None:

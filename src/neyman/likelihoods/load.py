@@ -13,9 +13,11 @@ def load(file: str | pathlib.Path | dict[str, Any], **options: Any) -> ObservedL
     """A likelihood from a file or a decoded document.
 
     Args:
-        file: a HistFactory workspace: a `.json` or `.json.gz` file, or a dict.
-        options: passed on to the road, e.g. `measurement="NormalMeasurement"`; see
-            `neyman.likelihoods.histfactory.likelihood`.
+        file: a HistFactory workspace: a `.json` or `.json.gz` file, or a dict; or the model of
+            a xenon detector, a `.toml` file.
+        options: passed on to the road, e.g. `measurement="NormalMeasurement"` or
+            `data="events.csv"`; see `neyman.likelihoods.histfactory.likelihood` and
+            `neyman.likelihoods.xenon.model_file.likelihood`.
 
     Raises:
         InputError: the file cannot be used; one line that names the place and the remedy.
@@ -25,4 +27,9 @@ def load(file: str | pathlib.Path | dict[str, Any], **options: Any) -> ObservedL
     path = pathlib.Path(file)
     if path.name.endswith((".json", ".json.gz")):
         return histfactory.likelihood(read_json(path), **{"source": path.name, **options})
-    raise InputError(path.name, "is of no known kind", "give a .json or .json.gz workspace")
+    if path.name.endswith(".toml"):
+        from neyman.likelihoods.xenon import model_file
+
+        return model_file.likelihood(path, **options)
+    remedy = "give a .json or .json.gz workspace, or a .toml model"
+    raise InputError(path.name, "is of no known kind", remedy)
