@@ -67,13 +67,14 @@ def nuclear(energy: Number, c: Constants) -> Quanta:
     electrons = jnp.maximum(charge * energy, 0.0)
     light = 1.0 - (1.0 + (energy / c["nr_theta"]) ** c["nr_iota"]) ** -c["nr_l"]
     photons = jnp.maximum((c["nr_alpha"] * energy ** c["nr_beta"] - electrons) * light, 0.0)
+    electrons, photons = c["nr_scale"] * electrons, c["nr_scale"] * photons
     total = electrons + photons
     ions = 4.0 / tib * jnp.expm1(electrons * tib / 4.0)
     x = jnp.maximum(total / ions - 1.0, LEAST_RATIO)
     bound = exciton_ratio(c["density"])
     x = jnp.where((energy > 100.0) & (x < bound), bound, x)
     x = jnp.where((energy < 1.0) & (x > 1.0), 1.0, x)
-    return Quanta(c["nr_scale"] * total, c["nr_scale"] * electrons, x)
+    return Quanta(total, electrons, x)
 
 
 def beta(energy: Number, c: Constants) -> Quanta:
