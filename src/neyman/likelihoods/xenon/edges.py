@@ -5,11 +5,9 @@ What lies outside a window is counted at its edge, and what lies outside the mat
 are some 1e-8 of a node where windows were chosen, and grow as widths do.
 """
 
-import numpy as np
-
 from neyman._jax import Array, jax, jnp
 from neyman.likelihoods.xenon.fluctuations import Fluctuations, recombined
-from neyman.likelihoods.xenon.quanta import Panels
+from neyman.likelihoods.xenon.quanta import Panels, places
 from neyman.likelihoods.xenon.skew_normal import cdf, normal_cdf
 from neyman.likelihoods.xenon.windows import Recoil, Window, begins, means, spans, widths
 from neyman.likelihoods.xenon.yields import Constants, Number, Quanta
@@ -49,15 +47,18 @@ def _outside(
     others_end = jnp.minimum(x + window.others, most)
     electrons_end = jnp.minimum(e + window.electrons, shape[0])
 
-    def beyond(first: Array, end: Array, mean: Number, sd: Number) -> Array:
-        below = normal_cdf((step * first - 0.5 - mean) / sd)
-        return jnp.where(first > 0, below, 0.0) + normal_cdf((mean + 0.5 - step * end) / sd)
+    def quanta_of(cells: Array) -> Array:
+        return (step * cells).astype(float)
 
-    ni = step * (i + window.stride * np.arange(window.ions)) * 1.0
+    def beyond(first: Array, end: Array, mean: Number, sd: Number) -> Array:
+        below = normal_cdf((quanta_of(first) - 0.5 - mean) / sd)
+        return jnp.where(first > 0, below, 0.0) + normal_cdf((mean + 0.5 - quanta_of(end)) / sd)
+
+    ni = places(step * i, window.ions, step * window.stride)
     share = jnp.exp(-0.5 * ((ni - mean) / ions_sd) ** 2)
     law = recombined(quanta, f, ni)
-    below = cdf((step * e - 0.5 - law.location) / law.scale, f.skew)
-    last = step * electrons_end - 0.5
+    below = cdf((quanta_of(e) - 0.5 - law.location) / law.scale, f.skew)
+    last = quanta_of(electrons_end) - 0.5
     above = jnp.where(last < ni, 1.0 - cdf((last - law.location) / law.scale, f.skew), 0.0)
     electrons = jnp.where(e > 0, below, 0.0) + above
     sides = beyond(i, ions_end, mean, ions_sd) + beyond(x, others_end, others, others_sd)

@@ -136,7 +136,7 @@ def _electrons_given_ions(
     return jnp.maximum(jnp.diff(edges, axis=0), 0.0)
 
 
-def _places(first: Array, length: int, spacing: int) -> Array:
+def places(first: Array, length: int, spacing: int) -> Array:
     """The numbers of quanta of a window."""
     return (first + spacing * np.arange(length)).astype(float)
 
@@ -147,14 +147,14 @@ def _nuclear_node(
     e, i, x = begins(spans(quanta, f, True), window, step)
     mean = quanta.total / (1.0 + quanta.excitons_per_ion)
     rest = quanta.total - mean
-    ni = _places(step * i, window.ions, step * window.stride)
+    ni = places(step * i, window.ions, step * window.stride)
     ions_sd, others_sd = jnp.sqrt(f.fano[0] * mean), jnp.sqrt(f.fano[1] * rest)
     ions = _cells(mean, ions_sd, ni, step * window.stride, clamped)
-    others = _cells(rest, others_sd, _places(step * x, window.others, step), step, clamped)
+    others = _cells(rest, others_sd, places(step * x, window.others, step), step, clamped)
     tail = (window.ions - 1) * window.stride
     row = jnp.pad(others, (0, tail + window.stride))
     H = ions[:, None] * _shifted(row, window.ions, window.others + tail, window.stride)
-    G = _electrons_given_ions(quanta, f, _places(step * e, window.electrons, step), ni, step)
+    G = _electrons_given_ions(quanta, f, places(step * e, window.electrons, step), ni, step)
     return G @ H, (e, i + x)
 
 
@@ -163,11 +163,11 @@ def _electronic_node(
 ) -> tuple[Array, tuple[Array, Array]]:
     e, i, q = begins(spans(quanta, f, False), window, step)
     sd = jnp.sqrt(f.fano[0] * quanta.total)
-    nq = _places(step * q, window.others, step)
-    ni = _places(step * i, window.ions, step * window.stride)
+    nq = places(step * q, window.others, step)
+    ni = places(step * i, window.ions, step * window.stride)
     H = _binomial(quanta, ni, nq, window.stride)
     H = H * _cells(quanta.total, sd, nq, step, clamped)[None]
-    G = _electrons_given_ions(quanta, f, _places(step * e, window.electrons, step), ni, step)
+    G = _electrons_given_ions(quanta, f, places(step * e, window.electrons, step), ni, step)
     return G @ H, (e, q)
 
 

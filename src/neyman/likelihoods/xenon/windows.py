@@ -11,6 +11,7 @@ at ne = ni within a window, sums over ions take every `stride`-th cell, and pane
 may keep only each `step`-th number of electrons and of quanta.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -28,6 +29,8 @@ MATRIX_ROOM = 1.3
 """The matrix reaches further than at the initial theta by this factor."""
 ALIAS = 1e-10
 """Largest error of a sum over every h-th cell, relative to the largest term."""
+BLOCK = 512
+"""Energies tabulated at a time."""
 STEPS = (8, 4, 2)
 """Spacings of the lattice of electrons and quanta that are tried, the largest first."""
 
@@ -70,6 +73,22 @@ def means(recoil: Recoil, energies: Array, c: Constants) -> tuple[Quanta, Fluctu
     return jax.vmap(of)(jnp.asarray(energies))
 
 
+def tabulated(
+    recoil: Recoil, energies: np.ndarray, c: Constants
+) -> tuple[Quanta, Fluctuations, Spans]:
+    """`means` and `spans` at `energies` (K,), in one program for any number of them."""
+    count = len(energies)
+    padded = np.pad(energies, (0, -count % BLOCK), mode="edge")
+    table = _tabulated(recoil, padded, {name: jnp.asarray(v, float) for name, v in c.items()})
+    return jax.tree.map(lambda field: np.asarray(field)[:count], table)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _tabulated(recoil: Recoil, energies: Array, c: Constants) -> tuple[Quanta, Fluctuations, Spans]:
+    quanta, f = means(recoil, energies, c)
+    return quanta, f, spans(quanta, f, recoil.nuclear)
+
+
 def spans(quanta: Quanta, f: Fluctuations, nuclear: bool) -> Spans:
     """The windows that a node needs."""
     share = 1.0 / (1.0 + quanta.excitons_per_ion)
@@ -105,9 +124,8 @@ def windows(recoil: Recoil, energies: np.ndarray, c: Constants, *, step: int = 1
 
 def needs(recoil: Recoil, energies: np.ndarray, c: Constants) -> tuple[np.ndarray, np.ndarray]:
     """The lengths of the windows in electrons, ions and others, (3, K); spacings of ions, (K,)."""
-    quanta, f = means(recoil, energies, c)
-    lengths = np.stack([np.asarray(s[1]) for s in spans(quanta, f, recoil.nuclear)])
-    return lengths, _spacing(recoil, quanta, f)
+    quanta, f, span = tabulated(recoil, energies, c)
+    return np.stack([length for _, length in span]), _spacing(recoil, quanta, f, span)
 
 
 def enclosing(lengths: np.ndarray, spacings: np.ndarray, step: int) -> Window:
@@ -132,30 +150,27 @@ def size_of(
     recoil: Recoil, energies: np.ndarray, c: Constants, *, step: int = 1
 ) -> tuple[int, int]:
     """The numbers of electrons and of quanta, in steps, up to which Q must reach."""
-    span = spans(*means(recoil, energies, c), recoil.nuclear)
-    quanta = np.asarray(sum(span.others))
-    if recoil.nuclear:
-        quanta = quanta + np.asarray(sum(span.ions))
-    ends = np.max(np.asarray(sum(span.electrons))), np.max(quanta)
+    _, _, span = tabulated(recoil, energies, c)
+    quanta = sum(span.others) + (sum(span.ions) if recoil.nuclear else 0.0)
+    ends = np.max(sum(span.electrons)), np.max(quanta)
     electrons, quanta = (int(np.ceil(MATRIX_ROOM * end / step)) + 8 for end in ends)
     return electrons, quanta
 
 
 def steps(recoil: Recoil, energies: np.ndarray, c: Constants) -> np.ndarray:
     """The largest spacing of the lattice that each of `energies` (K,) allows, (K,)."""
-    quanta, f = means(recoil, energies, c)
+    quanta, f, span = tabulated(recoil, energies, c)
     quanta_sd = np.asarray(widths(quanta, f, recoil.nuclear)[1])
     law = recombined(quanta, f, quanta.total / (1.0 + quanta.excitons_per_ion))
     steep = np.asarray(law.scale / jnp.sqrt(1.0 + f.skew**2))
     narrow = np.minimum(quanta_sd, steep) * np.pi * np.sqrt(-2.0 / np.log(ALIAS))
-    allowed = np.minimum(_spacing(recoil, quanta, f), narrow)
+    allowed = np.minimum(_spacing(recoil, quanta, f, span), narrow)
     return np.select([allowed >= step for step in STEPS], STEPS, 1)
 
 
-def _spacing(recoil: Recoil, quanta: Quanta, f: Fluctuations) -> np.ndarray:
+def _spacing(recoil: Recoil, quanta: Quanta, f: Fluctuations, span: Spans) -> np.ndarray:
     """The largest spacing h that a sum over ions may have, (K,)."""
-    share = np.asarray(1.0 / (1.0 + quanta.excitons_per_ion))
-    span, total = spans(quanta, f, recoil.nuclear), np.asarray(quanta.total)
+    share, total = 1.0 / (1.0 + quanta.excitons_per_ion), quanta.total
     ions_sd, others_sd = (np.asarray(sd) for sd in widths(quanta, f, recoil.nuclear))
     least = np.log(ALIAS)
     if recoil.nuclear:
@@ -166,8 +181,8 @@ def _spacing(recoil: Recoil, quanta: Quanta, f: Fluctuations) -> np.ndarray:
         sine = -np.expm1(2.0 * least / total) / (4.0 * share * (1.0 - share))
         spacing = np.pi / np.arcsin(np.sqrt(np.clip(sine, 1e-12, 1.0)))
         spacing = np.where(sine > 1.0, 1.0, spacing)
-        free = np.asarray(span.others[0]) > 0.0
+        free = span.others[0] > 0.0
     law = recombined(quanta, f, share * total)
-    free &= np.asarray(span.electrons[0]) > 0.0
+    free &= span.electrons[0] > 0.0
     free &= np.asarray(share * total - law.location > REACH * law.scale)
     return np.where(free, spacing, 1.0)
