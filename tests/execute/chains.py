@@ -35,7 +35,7 @@ def kill_and_resume(folder, rng, alone):
             time.sleep(rng.uniform(0.0, 0.02))
         process.send_signal(signal.SIGKILL)
     left = saved(folder) if folder.exists() else 0
-    resumed = ny.sample(like(), **OPTIONS, folder=folder)
+    resumed = ny.sample(like(), **OPTIONS, workplace=ny.Workplace(folder=folder))
     for name in ("draws", "log_prob"):
         assert getattr(resumed, name).tobytes() == getattr(alone, name).tobytes()
     assert resumed.notes == alone.notes
@@ -52,4 +52,4 @@ def kills(tmp_path, number, seed):
 
 
 if __name__ == "__main__":
-    ny.sample(like(), **OPTIONS, folder=pathlib.Path(sys.argv[1]))
+    ny.sample(like(), **OPTIONS, workplace=ny.Workplace(folder=pathlib.Path(sys.argv[1])))
