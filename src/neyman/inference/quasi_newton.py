@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neyman._jax import Array, Scalar, jax
+from neyman._jax import Array, Scalar, jax, quick_jit
 from neyman.model import Derivatives, Likelihood
 from neyman.status import Status
 
@@ -76,7 +76,7 @@ def evaluate(like: Likelihood, theta: np.ndarray) -> Point:
     return Point(theta, float(value), np.asarray(gradient))
 
 
-@jax.jit
+@quick_jit
 def _value_and_gradient(like, theta) -> tuple[Scalar, Array]:
     return jax.value_and_grad(lambda t: -like.log_prob(t))(theta)
 
