@@ -84,13 +84,15 @@ def _value_and_gradient(like, theta) -> tuple[Scalar, Array]:
 def hessian(like: Likelihood, theta: np.ndarray, free: np.ndarray) -> np.ndarray:
     """The Hessian of -log L (P, P), by differences of the gradient; 0 for what does not float."""
     p = like.parameters
+    floating = free[:, None] & free[None, :]
+    if not like.differentiable:  # whose gradient is of differences itself, which it knows to take
+        return np.where(floating, np.asarray(like.derivatives(theta).hessian), 0.0)
     rows = np.zeros((len(theta), len(theta)))
     for i in np.flatnonzero(free).tolist():
         h = STEP * _widths(like)[i]
         ends = np.clip([theta[i] - h, theta[i] + h], p.lower[i], p.upper[i])
         low, high = (evaluate(like, _with(theta, i, end)) for end in ends)
         rows[i] = (high.gradient - low.gradient) / (ends[1] - ends[0])
-    floating = free[:, None] & free[None, :]
     return np.where(floating, 0.5 * (rows + rows.T), 0.0)
 
 

@@ -135,7 +135,9 @@ def more() -> dict[str, tuple[bytes, str]]:
     total = node("ReduceSum", ["a"], ["y"], keepdims=0)
     nan, stranger = array("c", np.nan), TensorProto(name="c", data_type=8, dims=[1])
     stranger.string_data.append(b"text")
-    pieces = TensorProto(name="c", data_type=1, dims=[2], float_data=[1.0, 2.0], raw_data=b"12345678")
+    pieces = TensorProto(
+        name="c", data_type=1, dims=[2], float_data=[1.0, 2.0], raw_data=b"12345678"
+    )
     return {
         "empty": (b"", "no graph"),
         "text": (b"{'not': 'onnx'}" * 100, "damaged|no graph|unknown"),
