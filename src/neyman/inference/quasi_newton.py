@@ -88,13 +88,15 @@ def _value_and_gradient(like, theta) -> tuple[Scalar, Array]:
 def hessian(like: Likelihood, theta: np.ndarray, free: np.ndarray) -> np.ndarray:
     """The Hessian of -log L (P, P), by differences of the gradient; 0 for what does not float."""
     p = like.parameters
+    floating = free[:, None] & free[None, :]
+    if not like.differentiable:  # whose gradient is of differences itself, which it knows to take
+        return np.where(floating, np.asarray(like.derivatives(theta).hessian), 0.0)
     rows = np.zeros((len(theta), len(theta)))
     for i in np.flatnonzero(free).tolist():
         h = STEP * _widths(like)[i]
         ends = np.clip([theta[i] - h, theta[i] + h], p.lower[i], p.upper[i])
         low, high = (evaluate(like, _with(theta, i, end)) for end in ends)
         rows[i] = (high.gradient - low.gradient) / (ends[1] - ends[0])
-    floating = free[:, None] & free[None, :]
     return np.where(floating, 0.5 * (rows + rows.T), 0.0)
 
 
@@ -181,12 +183,11 @@ def _widths(like: Likelihood) -> np.ndarray:
     tenth of its value or of its bounds."""
     p = like.parameters
     width = np.maximum(0.1 * np.abs(p.init), 1e-3)
-    if like.model is not None and like.data is not None:
-        a = like.model.auxiliary
-        index, poisson = np.asarray(a.parameter), np.asarray(a.poisson)
-        scale, measured = np.asarray(a.scale), np.asarray(like.data.auxiliary)
-        poisson_width = np.sqrt(np.maximum(measured, 1.0)) / scale
-        width[index] = np.where(poisson, poisson_width, scale)
+    a = like.auxiliary
+    index, poisson = np.asarray(a.parameter), np.asarray(a.poisson)
+    scale, measured = np.asarray(a.scale), np.asarray(like.measured)
+    poisson_width = np.sqrt(np.maximum(measured, 1.0)) / scale
+    width[index] = np.where(poisson, poisson_width, scale)
     return np.minimum(width, np.where(np.isfinite(p.upper - p.lower), p.upper - p.lower, np.inf))
 
 
