@@ -92,6 +92,14 @@ class Model(eqx.Module):
         """Expected numbers of events, shape (bins,); None where the model counts no events."""
         return None
 
+    def compacted(self, main: Any) -> Any:
+        """Stacked main measurements (n, ...) as NumPy arrays, with less padding where there is."""
+        return main
+
+    def doubts(self, theta: np.ndarray, data: Data) -> tuple[Note, ...]:
+        """What of the data the model cannot explain at theta."""
+        return ()
+
     def describe_nonfinite(self, theta: np.ndarray, data: Data) -> str:
         """The place (channel, bin, event) that makes log p(x|theta) not finite."""
         return "the main measurement"
@@ -422,6 +430,13 @@ class JointModel(Model):
         counts = [part.expected_counts(theta[i]) for part, i in zip(self.parts, self.place)]
         known = [c for c in counts if c is not None]
         return xp.concatenate(known) if known else None
+
+    def compacted(self, main: tuple) -> tuple:
+        return tuple(part.compacted(of) for part, of in zip(self.parts, main))
+
+    def doubts(self, theta: np.ndarray, data: Data) -> tuple[Note, ...]:
+        each = self._each(theta, data.main)
+        return tuple(n for part, t, x in each for n in part.doubts(t, Data(x, data.auxiliary)))
 
     def describe_nonfinite(self, theta: np.ndarray, data: Data) -> str:
         for part, t, x in self._each(theta, data.main):

@@ -82,6 +82,10 @@ class Chunk(NamedTuple):
 
 def throw(chunk: Chunk) -> Toys:
     """The toys of a chunk."""
+    if chunk.model.dear:
+        from neyman.inference.toy_descent import throw_one_by_one
+
+        return throw_one_by_one(chunk)
     model, truth = chunk.model, chunk.truth
     p = model.parameters
     lower = p.lower.copy()

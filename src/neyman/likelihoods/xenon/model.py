@@ -24,7 +24,7 @@ import numpy as np
 from neyman._jax import Array, Scalar, jax, jnp
 from neyman.auxiliary import Auxiliary
 from neyman.likelihoods.xenon.accidentals import Accidentals
-from neyman.likelihoods.xenon.events import Events
+from neyman.likelihoods.xenon.events import Events, bucket
 from neyman.likelihoods.xenon.expected import Quanta, interpolated, kept
 from neyman.likelihoods.xenon.fields import field_shares
 from neyman.likelihoods.xenon.selection import Points, Selection
@@ -34,10 +34,12 @@ from neyman.likelihoods.xenon.source import Source
 from neyman.likelihoods.xenon.yields import Constants
 from neyman.model import Data, Model, ObservedLikelihood
 from neyman.parameters import Parameters
-from neyman.status import InputError, Note
+from neyman.status import InputError, Note, Status
 
 FLOOR = 1e-200
 """The least differential rate of an event: log R = -460."""
+FEW = 5
+"""Events that notes name."""
 CHUNK = 4096
 """Events evaluated at a time."""
 
@@ -146,7 +148,12 @@ class EventModel(Model):
         return self._expected(self.quanta(theta), *self.at(theta))
 
     def expected_counts(self, theta: Array) -> Array | None:
-        return self.expected_events(jnp.asarray(theta))
+        """In cells of S1 and S2, so that they tell what a signal has to be told from."""
+        from neyman.likelihoods.xenon.template import edges, template
+
+        theta = jnp.asarray(theta)
+        initial = jnp.asarray(np.asarray(self.parameters.init))
+        return jnp.sum(template(self, theta, *edges(self, initial)), axis=0).ravel()
 
     def size(self, step: int) -> tuple[int, int]:
         """The numbers of electrons and photons that every lattice of a step fits in."""
@@ -222,6 +229,29 @@ class EventModel(Model):
 
         return asimov(self, theta)
 
+    def compacted(self, main: Events) -> Events:
+        weight = np.asarray(main.weight)
+        if np.any(np.isnan(weight)):  # more events than room: such toys fail, and are counted
+            return main
+        order = np.argsort(weight == 0, axis=-1, kind="stable")
+        size = min(bucket(int(np.max(np.sum(weight > 0, axis=-1), initial=0))), weight.shape[-1])
+
+        def first(of: Array) -> np.ndarray:
+            return np.take_along_axis(np.asarray(of), order[..., :size], axis=-1)
+
+        return Events({name: first(of) for name, of in main.columns.items()}, first(weight))
+
+    def doubts(self, theta: np.ndarray, data: Data) -> tuple[Note, ...]:
+        """Events of no rate: `FLOOR` stands in for it."""
+        rates = np.asarray(_rates(self, jnp.asarray(theta), data.main))
+        present = np.asarray(data.main.weight) > 0
+        notes = []
+        for i in np.flatnonzero(present & (rates <= FLOOR))[:FEW]:
+            s1, s2 = (float(data.main.columns[name][i]) for name in ("s1", "s2"))
+            place = f"event {i + 1} (S1 = {s1:.4g} PE, S2 = {s2:.4g} PE) is far outside the model"
+            notes.append(Note(Status.SUSPICIOUS_INPUT, place))
+        return tuple(notes)
+
     def describe_nonfinite(self, theta: np.ndarray, data: Data) -> str:
         rates = np.asarray(self.differential_rates(jnp.asarray(theta), data.main))
         bad = np.flatnonzero(~np.isfinite(rates) & (np.asarray(data.main.weight) > 0))
@@ -232,6 +262,11 @@ class EventModel(Model):
             if not np.isfinite(expected):
                 return f"source '{name}': expected events are {expected:g}"
         return "an auxiliary measurement"
+
+
+@jax.jit
+def _rates(model: EventModel, theta: Array, events: Events) -> Array:
+    return model.differential_rates(theta, events)
 
 
 def points_of(columns: Mapping[str, Array]) -> Points:
