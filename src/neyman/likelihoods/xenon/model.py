@@ -16,7 +16,7 @@ The rate of an event far outside the model is `FLOOR` at least, so that log L st
 note of the fit names it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import equinox as eqx
 import numpy as np
@@ -199,6 +199,28 @@ class EventModel(Model):
         chunks = {k: v.reshape(-1, CHUNK) for k, v in padded.items()}
         return jax.lax.map(jax.checkpoint(of), chunks).reshape(-1)[:n] / (high - low)
 
+    def source_rates(self, quanta: Quanta, c: Constants, columns: Mapping[str, Array]) -> Array:
+        """R of each event by source, (N, S); rate multipliers of accidentals left out."""
+        points, fields = points_of(columns), self.fields(c)
+        s1, s2 = columns["s1"], columns["s2"]
+        shares = field_shares(points.field, fields)
+        laws = density(s1), density(s2)
+        signals = {step: self.signals(*laws, points, c, step) for step in self.steps}
+        found: list[Array] = []
+        for source, matrices in zip(self.sources, quanta):
+            total = jnp.zeros(len(s1))
+            for lattice, q in zip(source.lattices, matrices):
+                b, a = signals[lattice.step]
+                parts = [interpolated(b, basis, a, shares) for basis in q]
+                names = source.columns or [None]
+                for name, part in zip(names, parts):
+                    total = total + (part if name is None else columns[name] * part)
+            found.append(total)
+        found += [source.density(s1, s2) for source in self.accidentals]
+        low, high = self.drift_times
+        every = jnp.stack(found, axis=1) / (high - low)
+        return every * self.selection.efficiency(s1, s2, points)[:, None]
+
     def _terms(self, quanta: Quanta) -> dict[int, list[tuple[str | None, Array]]]:
         """Per step, matrices (F, electrons, photons) and the column that multiplies each; those
         of all uniform sources are one."""
@@ -228,6 +250,12 @@ class EventModel(Model):
         from neyman.likelihoods.xenon.template import asimov
 
         return asimov(self, theta)
+
+    def near(self, theta: np.ndarray, tested: Collection[str]) -> Model | None:
+        from neyman.likelihoods.xenon.expanded import expanded
+
+        rates = {f"{name}_rate" for name in self.names}
+        return expanded(self, np.asarray(theta)) if set(tested) <= rates else None
 
     def compacted(self, main: Events) -> Events:
         weight = np.asarray(main.weight)
