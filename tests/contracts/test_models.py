@@ -120,6 +120,10 @@ def test_mean_of_samples_is_the_asimov_data(like):
 
 
 def test_fit_of_asimov_data_gives_the_truth(like):
+    if like.model.dear:
+        pytest.skip(
+            "the Asimov data of events are cells: their maximum is near the truth, not at it"
+        )
     theta = point(like)
     found = fit(like.model.observe(like.model.expected(jnp.asarray(theta))))
     assert not found.status.failed

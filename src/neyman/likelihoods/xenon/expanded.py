@@ -102,13 +102,13 @@ class Expanded(Model):
 def expanded(model: "EventModel", theta: np.ndarray) -> Expanded:
     """The model near theta (P,)."""
     p, a = model.parameters, model.auxiliary
-    rates = {f"{name}_rate" for name in model.names}
-    moving = [i for i, name in enumerate(p.names) if name not in rates and not p.fixed[i]]
+    rate = np.array([name in model.rate_names for name in model.meanings])
+    moving = np.flatnonzero(~rate & ~p.fixed).tolist()
     width = np.maximum(PART * np.abs(theta), 1e-6)
     index = np.asarray(a.parameter)
     width[index] = np.minimum(width[index] / PART, np.asarray(a.scale))
     width = np.minimum(width, 0.9 * np.minimum(p.upper - theta, theta - p.lower).clip(1e-9))
-    centre = np.where([name in rates for name in p.names], 1.0, theta)
+    centre = np.where(rate, 1.0, theta)
     points = centre + width * _stencil(moving, len(p))
     each = [_at(model, jnp.asarray(point)) for point in points]
     quanta, mu = jax.tree.map(lambda *of: jnp.stack(of), *each)
@@ -122,7 +122,7 @@ def expanded(model: "EventModel", theta: np.ndarray) -> Expanded:
         centre=jnp.asarray(theta[moving]),
         width=jnp.asarray(width[moving]),
         moving=tuple(moving),
-        room=min(model.capacity, bucket(math.ceil(1.2 * here + 8.0 * math.sqrt(here)) + 16)),
+        room=min(model.capacity, bucket(math.ceil(here + 8.0 * math.sqrt(here)) + 16)),
         parameters=p,
         auxiliary=model.auxiliary,
         poi=model.poi,

@@ -71,6 +71,8 @@ class EventModel(Model):
     """The largest number of detected photons counted."""
     capacity: int = eqx.field(static=True)
     """Simulated data sets have room for this many events before selection."""
+    meanings: tuple[str, ...] = eqx.field(static=True)
+    """What each parameter floats, in the order of theta: their names, until they are renamed."""
     parameters: Parameters = eqx.field(static=True)
     auxiliary: Auxiliary
     poi: str | None = eqx.field(static=True)
@@ -85,6 +87,11 @@ class EventModel(Model):
     def names(self) -> tuple[str, ...]:
         """Of the sources, in the order of `expected_events`."""
         return tuple(source.name for source in (*self.sources, *self.accidentals))
+
+    @property
+    def rate_names(self) -> set[str]:
+        """The meanings of rate multipliers."""
+        return {f"{name}_rate" for name in self.names}
 
     @property
     def varies(self) -> bool:
@@ -112,8 +119,7 @@ class EventModel(Model):
 
     def at(self, theta: Array) -> tuple[Constants, Array]:
         """The constants at theta, and the rate multiplier of each source, (S,)."""
-        p = self.parameters
-        named = {name: theta[i] for i, name in enumerate(p.names)}
+        named = {name: theta[i] for i, name in enumerate(self.meanings)}
         rates = [named.get(f"{name}_rate", jnp.ones(())) for name in self.names]
         known = {name: value for name, value in named.items() if name in self.constants}
         return {**self.constants, **known}, jnp.stack(rates)
@@ -254,8 +260,8 @@ class EventModel(Model):
     def near(self, theta: np.ndarray, tested: Collection[str]) -> Model | None:
         from neyman.likelihoods.xenon.expanded import expanded
 
-        rates = {f"{name}_rate" for name in self.names}
-        return expanded(self, np.asarray(theta)) if set(tested) <= rates else None
+        meant = {self.meanings[self.parameters.index(name)] for name in tested}
+        return expanded(self, np.asarray(theta)) if meant <= self.rate_names else None
 
     def compacted(self, main: Events) -> Events:
         weight = np.asarray(main.weight)
