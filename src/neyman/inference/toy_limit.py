@@ -17,7 +17,7 @@ from neyman.inference.toys import MOST_VALUES
 ITERATIONS = 6
 NEAR, NEAR_OBSERVED = 8.0, 20.0
 """Points with CLs within this factor of the level are fitted: for expected data by a parabola, for
-the observed by a cubic if it falls. A parabola within 8 makes observed limits of an excess (n = 8
+the observed by a cubic. A parabola within 8 makes observed limits of an excess (n = 8
 on b = 1) 0.6 % too low, half their error; expected curves have steps that a cubic would follow."""
 FAR = 4.0
 """A curve is followed up to exp(4) times the level, and down to as much below."""
@@ -153,8 +153,6 @@ def _falling(curve: Curve, target: float, degree: int) -> tuple[float, float]:
         eta = np.clip(target + design @ coefficients, target - FAR, target + FAR)
         y = eta - target + curve.cls * np.exp(-eta) - 1.0
     slopes = np.polyder(coefficients)
-    if degree == 3 and np.any(np.polyval(slopes, (curve.mu - centre) / scale) > 0):
-        return np.nan, np.nan
     roots = np.roots(coefficients)
     real = roots[np.abs(roots.imag) < 1e-9].real
     falling = real[(np.polyval(slopes, real) < 0) & (np.abs(real) <= 1.0)]
