@@ -8,8 +8,10 @@ many fits are shared between processes instead. `NEYMAN_THREADS` asks for more t
 the same reason a program runs in the thread that calls it, not in one of its own.
 """
 
+import functools
 import os
 import pathlib
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -36,4 +38,32 @@ if _cache_folder():
     jax.config.update("jax_compilation_cache_dir", _cache_folder())
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
-__all__ = ["Array", "Scalar", "jax", "jnp"]
+OLDER_EMITTERS = {"xla_cpu_use_fusion_emitters": False}
+"""XLA's older code for fused loops: a program of 450 kernels, the gradient of a xenon likelihood,
+compiles in 4.7 instead of 7.4 CPU s and runs as fast."""
+
+
+def quick_jit(f: Callable) -> Callable:
+    """`jax.jit` for large programs that are called from Python, not from other programs."""
+
+    @functools.cache
+    def program() -> Callable:
+        return jax.jit(f, compiler_options=known_options(OLDER_EMITTERS))
+
+    @functools.wraps(f)
+    def call(*args):
+        return program()(*args)
+
+    return call
+
+
+def known_options(options: Mapping[str, bool]) -> dict[str, bool]:
+    """`options` where this version of XLA knows them all, else none."""
+    try:
+        jax.jit(lambda x: x, compiler_options=dict(options)).lower(0.0).compile()
+    except jax.errors.JaxRuntimeError:
+        return {}
+    return dict(options)
+
+
+__all__ = ["Array", "Scalar", "jax", "jnp", "known_options", "quick_jit"]
