@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from neyman.inference.interval import interval as interval
     from neyman.inference.limit import upper_limit as upper_limit
     from neyman.inference.ranks import calibrate_draws as calibrate_draws
+    from neyman.inference.reduce import reduce as reduce
+    from neyman.inference.reduce import reparametrise as reparametrise
     from neyman.inference.sampling.sample import sample as sample
     from neyman.inference.scan import scan as scan
     from neyman.inference.significance import significance as significance
@@ -52,6 +54,8 @@ _HOME = {
     "interval": "neyman.inference.interval",
     "upper_limit": "neyman.inference.limit",
     "calibrate_draws": "neyman.inference.ranks",
+    "reduce": "neyman.inference.reduce",
+    "reparametrise": "neyman.inference.reduce",
     "sample": "neyman.inference.sampling.sample",
     "scan": "neyman.inference.scan",
     "significance": "neyman.inference.significance",

@@ -111,7 +111,7 @@ def as_fit(like: Likelihood, found: Minimum, free: np.ndarray) -> Fit:
         names = [p.names[i] for i in np.flatnonzero(at_bound)]
         notes += (Note(Status.AT_BOUND, listed(names)),)
     notes += _flat_notes(p, inside, null) + negative_yield_notes(like, theta)
-    measured, width = _constraints(like)
+    measured, width = constraints(like)
     return Fit(
         names=p.names,
         values=theta,
@@ -224,7 +224,7 @@ def listed(names: list[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
-def _constraints(like: Likelihood) -> tuple[np.ndarray, np.ndarray]:
+def constraints(like: Likelihood) -> tuple[np.ndarray, np.ndarray]:
     """Per parameter the value and the width of its auxiliary measurement, NaN without one."""
     model, data = like.model, like.data
     measured, width = np.full((2, len(like.parameters)), np.nan)

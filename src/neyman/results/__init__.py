@@ -16,6 +16,7 @@ from neyman.results.coverage import Coverage
 from neyman.results.fit import Estimate, Fit, Impacts, Yields
 from neyman.results.hypothesis import Limit, Significance, Test
 from neyman.results.profile import Interval, Scan
+from neyman.results.reduction import Reduction
 from neyman.results.samples import Marginal, Samples
 from neyman.status import InputError
 
@@ -30,6 +31,7 @@ __all__ = [
     "Interval",
     "Limit",
     "Marginal",
+    "Reduction",
     "Result",
     "Samples",
     "Scan",
@@ -52,6 +54,7 @@ AnyResult = (
     | Yields
     | Coverage
     | Calibration
+    | Reduction
 )
 
 
