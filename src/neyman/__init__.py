@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from neyman.inference.toy_test import Workplace as Workplace
     from neyman.inference.yields import yields as yields
     from neyman.likelihoods.load import load as load
+    from neyman.likelihoods.xenon.bands import bands as bands
+    from neyman.likelihoods.xenon.energies import energies as energies
     from neyman.model import Data as Data
     from neyman.model import Likelihood as Likelihood
     from neyman.model import Model as Model
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from neyman.parameters import Parameter as Parameter
     from neyman.parameters import Parameters as Parameters
     from neyman.plots import plot as plot
+    from neyman.plots import plot_acceptance as plot_acceptance
     from neyman.plots import plot_correlation as plot_correlation
     from neyman.results import load_result as load_result
     from neyman.status import InputError as InputError
@@ -62,6 +65,8 @@ _HOME = {
     "Workplace": "neyman.inference.toy_test",
     "yields": "neyman.inference.yields",
     "load": "neyman.likelihoods.load",
+    "bands": "neyman.likelihoods.xenon.bands",
+    "energies": "neyman.likelihoods.xenon.energies",
     "Data": "neyman.model",
     "Likelihood": "neyman.model",
     "Model": "neyman.model",
@@ -69,6 +74,7 @@ _HOME = {
     "Parameter": "neyman.parameters",
     "Parameters": "neyman.parameters",
     "plot": "neyman.plots",
+    "plot_acceptance": "neyman.plots",
     "plot_correlation": "neyman.plots",
     "load_result": "neyman.results",
     "InputError": "neyman.status",

@@ -9,10 +9,12 @@ import pathlib
 import typing
 
 from neyman.io.strict_json import read_json
+from neyman.results.bands import Bands
 from neyman.results.base import Result
 from neyman.results.calibration import Calibration
 from neyman.results.contour import Contour
 from neyman.results.coverage import Coverage
+from neyman.results.energies import Energies
 from neyman.results.fit import Estimate, Fit, Impacts, Yields
 from neyman.results.hypothesis import Limit, Significance, Test
 from neyman.results.profile import Interval, Scan
@@ -22,9 +24,11 @@ from neyman.status import InputError
 
 __all__ = [
     "AnyResult",
+    "Bands",
     "Calibration",
     "Contour",
     "Coverage",
+    "Energies",
     "Estimate",
     "Fit",
     "Impacts",
@@ -55,6 +59,8 @@ AnyResult = (
     | Coverage
     | Calibration
     | Reduction
+    | Bands
+    | Energies
 )
 
 

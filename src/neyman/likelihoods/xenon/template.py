@@ -12,8 +12,6 @@ the quanta matrix of one energy node alone. Nothing is simulated, so nothing flu
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from neyman._jax import Array, jax, jnp
 from neyman.likelihoods.xenon.events import Events
 from neyman.likelihoods.xenon.quanta import quanta_matrix
@@ -43,12 +41,27 @@ def template(model: "EventModel", theta: Array, s1_edges: Array, s2_edges: Array
     return jnp.sum(_by_place(model, theta, s1_edges, s2_edges), axis=1)
 
 
+def corrected_template(
+    model: "EventModel", theta: Array, cs1_edges: Array, cs2_edges: Array
+) -> Array:
+    """`template` in cells of corrected S1 and S2 (`selection`), (S, n1, n2)."""
+    gain = model.places.s2_map * jnp.exp(-model.places.drift_time / model.selection.lifetime)
+    s1_edges, s2_edges = model.places.s1_map[:, None] * cs1_edges, gain[:, None] * cs2_edges
+    return jnp.sum(_by_place(model, theta, s1_edges, s2_edges), axis=1)
+
+
 def _by_place(model: "EventModel", theta: Array, s1_edges: Array, s2_edges: Array) -> Array:
-    """Expected events in cells of S1 and S2 at each place, (S, K, n1, n2)."""
+    """Expected events in cells of S1 and S2 at each place, (S, K, n1, n2).
+
+    Edges (n + 1,) are those of all places, edges (K, n + 1) those of each.
+    """
     quanta, (c, _) = model.quanta(theta), model.at(theta)
+    n_places = len(model.volume)
+    s1_edges = jnp.broadcast_to(s1_edges, (n_places, s1_edges.shape[-1]))
+    s2_edges = jnp.broadcast_to(s2_edges, (n_places, s2_edges.shape[-1]))
 
     def at_place(args: tuple) -> Array:
-        (place, share, s1_range, s2_range) = args
+        (place, share, s1_edges, s2_edges, s1_range, s2_range) = args
         n1, n2 = len(s1_edges) - 1, len(s2_edges) - 1
         n = max(n1, n2)
         points = Points(*(jnp.full(n, value) for value in place))
@@ -65,7 +78,8 @@ def _by_place(model: "EventModel", theta: Array, s1_edges: Array, s2_edges: Arra
 
     places = model.places
     ranges = model.selection.raw_s1(places), model.selection.raw_s2(places)
-    return jnp.moveaxis(jax.lax.map(at_place, (places, model.volume, *ranges)), 0, 1)
+    each = (places, model.volume, s1_edges, s2_edges, *ranges)
+    return jnp.moveaxis(jax.lax.map(at_place, each), 0, 1)
 
 
 def asimov(model: "EventModel", theta: Array) -> Events:
@@ -105,9 +119,14 @@ def edges(model: "EventModel", theta: Array) -> tuple[Array, Array]:
     return first, second
 
 
-def energies_of(source: "Source") -> np.ndarray:
+def energies_of(source: "Source") -> Array:
     """The energy nodes of a source, keV, (K,)."""
-    return np.concatenate([np.asarray(e) for e in source.energies])
+    return jnp.concatenate([jnp.asarray(e) for e in source.energies])
+
+
+def weights_of(source: "Source") -> Array:
+    """The events before any selection that each energy node stands for, (K,)."""
+    return jnp.concatenate([jnp.asarray(w) for w in source.weights])
 
 
 def _each_energy(source: "Source", c: Constants, of_quanta: Callable[[Array], Array]) -> Array:
@@ -133,15 +152,25 @@ def acceptance(model: "EventModel", theta: Array, name: str) -> tuple[Array, Arr
         rows, columns = q.shape
         return model.volume @ jnp.sum((b[:, :rows] @ q) * a[:, :columns], axis=1)
 
-    return jnp.asarray(energies_of(source)), _each_energy(source, c, kept)
+    return energies_of(source), _each_energy(source, c, kept)
 
 
 def hidden_energy(
     model: "EventModel", theta: Array, events: Events, name: str
 ) -> tuple[Array, Array]:
     """Of the source `name`: its energy nodes in keV, (K,), and for each event the probability
-    of each, (N, K), had the event come from that source."""
-    source, (c, _) = _named(model, name), model.at(theta)
+    of each, (N, K), had the event come from that source; zeros where it cannot have."""
+    energies, joint = energy_rates(model, theta, events, name)
+    total = jnp.sum(joint, axis=1, keepdims=True)
+    return energies, jnp.where(total > 0, joint / jnp.where(total > 0, total, 1.0), 0.0)
+
+
+def energy_rates(
+    model: "EventModel", theta: Array, events: Events, name: str
+) -> tuple[Array, Array]:
+    """Of the source `name`: its energy nodes in keV, (K,), and the part of each event's
+    differential rate that each gives, (N, K)."""
+    source, (c, rates) = _named(model, name), model.at(theta)
     of = events.columns
     points = Points(of["drift_time"], of["s1_map"], of["s2_map"])
     b, a = model.signals(density(of["s1"]), density(of["s2"]), points, c)
@@ -150,9 +179,10 @@ def hidden_energy(
         rows, columns = q.shape
         return jnp.sum((b[:, :rows] @ q) * a[:, :columns], axis=1)
 
-    weights = jnp.concatenate([jnp.asarray(w) for w in source.weights])
-    joint = _each_energy(source, c, rate).T * weights[None]
-    return jnp.asarray(energies_of(source)), joint / jnp.sum(joint, axis=1, keepdims=True)
+    low, high = model.drift_times
+    multiplier = rates[[s.name for s in model.sources].index(name)] / (high - low)
+    per_deposit = _each_energy(source, c, rate).T
+    return energies_of(source), multiplier * per_deposit * weights_of(source)[None]
 
 
 def _named(model: "EventModel", name: str) -> "Source":

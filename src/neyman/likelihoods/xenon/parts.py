@@ -1,0 +1,79 @@
+"""The event models inside a likelihood, with their parameters and events."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from neyman._jax import Array, jax, jnp
+from neyman.likelihoods.xenon.events import Events
+from neyman.likelihoods.xenon.model import EventModel
+from neyman.model import JointModel, Likelihood, Model
+from neyman.reparametrised import Reparametrised
+from neyman.results import Fit
+from neyman.status import InputError
+
+
+class Part(NamedTuple):
+    """A data set of events."""
+
+    model: EventModel
+    theta: Array
+    """(P,), of this model's own parameters."""
+    events: Events
+
+    @property
+    def present(self) -> np.ndarray:
+        """Which rows are events, (N,)."""
+        return np.asarray(self.events.weight) > 0
+
+    @property
+    def counted(self) -> bool:
+        """Whether these are events that were counted: Asimov data are not."""
+        weight = np.asarray(self.events.weight)
+        return bool(np.all((weight == 0) | (weight == 1)))
+
+
+def event_parts(like: Likelihood, fit: Fit | None = None) -> list[Part]:
+    """The data sets of events in a likelihood, at its initial parameters or at those of a fit.
+
+    Args:
+        like: of an event model, a sum of such, or either with its parameters reduced.
+        fit: whose values are taken by name; parameters that it lacks have their initial values.
+
+    Raises:
+        InputError: a likelihood that is not of events.
+    """
+    p = like.parameters
+    known = {} if fit is None else {n: fit[n].value for n in p.names if n in fit.names}
+    return parts_at(like, p.vector(known))
+
+
+def parts_at(like: Likelihood, theta: np.ndarray) -> list[Part]:
+    """`event_parts` at theta, (P,)."""
+    at = jnp.asarray(theta)
+    found = [] if like.model is None or like.data is None else _parts(like.model, at, like.data)
+    if not found:
+        remedy = "give the likelihood of a xenon model"
+        raise InputError("likelihood", "is not one of events", remedy)
+    return [jax.tree.map(jnp.asarray, part) for part in found]
+
+
+def event_part(like: Likelihood, fit: Fit | None = None) -> Part:
+    """The only data set of events in a likelihood; several are an error."""
+    found = event_parts(like, fit)
+    if len(found) > 1:
+        problem = f"has {len(found)} sets of events"
+        raise InputError("likelihood", problem, "give one of the likelihoods that it joins")
+    return found[0]
+
+
+def _parts(model: Model, theta: Array, data: Any) -> list[Part]:
+    main = data.main
+    if isinstance(model, EventModel):
+        return [Part(model, theta, main)]
+    if isinstance(model, Reparametrised):
+        return _parts(model.inner, model.inside(theta), data)
+    if isinstance(model, JointModel):
+        each = zip(model.parts, model.place, main)
+        return [p for part, i, x in each for p in _parts(part, theta[i], data._replace(main=x))]
+    return []
