@@ -16,13 +16,16 @@ from neyman.results import Result
 from neyman.status import InputError, Severity
 
 FORMATS = (".png", ".pdf", ".svg")
+EVENTS = ("bands", "energies", "acceptance")
+"""Of a model of events."""
 PICTURES = {
     "check": ("coverage",),
-    "fit": ("pulls", "correlation", "impacts", "yields"),
+    "fit": ("pulls", "correlation", "impacts", "yields", *EVENTS),
     "hypotest": ("cls",),
     "limit": ("limit",),
     "sample": ("corner",),
     "scan": ("scan",),
+    "show": EVENTS,
     "contour": ("contour",),
 }
 """What each verb can draw; the first is what `--plot FILE` means."""
@@ -81,7 +84,8 @@ def wanted(verb: Verb, arguments: list[str]) -> Plots:
 def draw(done: Answer, plots: Plots) -> None:
     for name, path in plots:
         if name not in done.pictures:
-            raise InputError(f"--plot {name}={path}", "was not computed", "see why it failed")
+            where = "a model of events has it" if name in EVENTS else "see why it failed"
+            raise InputError(f"--plot {name}={path}", "was not computed", where)
         done.pictures[name].draw(path)
 
 

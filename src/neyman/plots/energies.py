@@ -43,9 +43,7 @@ def draw_energies(result: Energies, labels: Mapping[str, str] | None = None) -> 
     return figure
 
 
-def _draw_events(
-    axes: Axes, result: Energies, labels: Mapping[str, str] | None
-) -> list[str]:
+def _draw_events(axes: Axes, result: Energies, labels: Mapping[str, str] | None) -> list[str]:
     """The events in the order of their energy; what is not drawn."""
     n = len(result.probability)
     best = np.argmax(result.probability, axis=1)

@@ -62,5 +62,7 @@ class Energies(Result):
                 self.sources, *(v.sum(axis=1) for v in (self.before, self.expected, self.seen))
             )
         ]
-        head = f"energies: {len(self.probability)} events; expected before and after selection, seen"
+        head = (
+            f"energies: {len(self.probability)} events; expected before and after selection, seen"
+        )
         return "\n".join([head, *rows])

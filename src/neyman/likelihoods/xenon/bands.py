@@ -7,7 +7,7 @@ cell.
 
 import numpy as np
 
-from neyman._jax import Array, jax, jnp
+from neyman._jax import Array, jax
 from neyman.io.provenance import provenance
 from neyman.likelihoods.xenon.parts import Part, event_part
 from neyman.likelihoods.xenon.template import corrected_template, edges

@@ -1,14 +1,20 @@
 """Energies: expected spectra, acceptance, and the posterior of each event's hidden energy.
 
-A distribution over energy nodes E_k with masses p_k has the distribution function
+A density in energy is known by its masses p_k at energy nodes E_k. With h the spacing and b_k the
+middle between E_k and E_{k+1}, its distribution function there is (midpoint rule, with the first
+term of Euler and Maclaurin)
 
-    F(E_k) = sum_{j < k} p_j + p_k/2,    linear between nodes,
+    F(b_k) = sum_{j <= k} p_j + (p_{k+1} - p_k)/24 + O(h^4),
 
-from which bins and quantiles are taken. The probability that event i is of source s is its part
-of the event's differential rate, dR_s,i / sum_s dR_s,i.
+and a monotone cubic between; bins and quantiles are taken from it. Sources of a few lines have
+their masses at the lines. The probability that event i is of source s is its part of the event's
+differential rate, dR_s,i / sum_s dR_s,i.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+import scipy.interpolate
 
 from neyman._jax import jax
 from neyman.io.provenance import provenance
@@ -19,7 +25,11 @@ from neyman.results import Energies, Fit
 from neyman.status import Note, Status
 
 BINS = 100
-QUANTILES = (0.1587, 0.5, 0.8413)
+LEVELS = (0.1587, 0.5, 0.8413)
+FEWEST, FINE = 8, 8
+"""Nodes of a continuum; points between two of them."""
+CHUNK = 4096
+"""Events at a time."""
 BEYOND = 1e-3
 """The bins end where this part of each source's accepted events lies beyond."""
 
@@ -41,7 +51,7 @@ def energies(like: Likelihood, fit: Fit | None = None) -> Energies:
     rates = np.stack([s.rates.sum(axis=1) for s in spectra], axis=1)
     total = rates.sum(axis=1, keepdims=True)
     probability = np.where(total > 0, rates / np.where(total > 0, total, 1.0), 0.0)
-    quantiles = np.stack([s.quantiles() for s in spectra], axis=2)
+    low, median, high = np.stack([quantiles(s.nodes, s.rates, LEVELS) for s in spectra], axis=2)
     lost = int(np.sum(total[:, 0] <= 0))
     place = f"{lost} events lie so far outside the model that they have no energy"
     notes = (Note(Status.SUSPICIOUS_INPUT, place),) if lost else ()
@@ -53,9 +63,9 @@ def energies(like: Likelihood, fit: Fit | None = None) -> Energies:
         acceptance=np.stack([s.acceptance(centres) for s in spectra]),
         seen=np.stack([s.seen(edges, probability[:, k]) for k, s in enumerate(spectra)]),
         probability=probability,
-        low=quantiles[0],
-        median=quantiles[1],
-        high=quantiles[2],
+        low=low,
+        median=median,
+        high=high,
         notes=part.model.notes + notes,
         provenance=provenance({"model": part.model.digest} if part.model.digest else {}),
     )
@@ -76,19 +86,12 @@ class _Spectrum:
         if part.counted and part.present.any():
             _, found = _energy_rates(part.model, part.theta, part.events, name)
             self.rates = np.asarray(found)[part.present][:, order]
-        accepted = np.cumsum(self.before * self.kept)
-        self.highest = float(np.interp((1.0 - BEYOND) * accepted[-1], accepted, self.nodes))
+        self.highest = float(
+            quantiles(self.nodes, (self.before * self.kept)[None], [1.0 - BEYOND])[0, 0]
+        )
 
     def acceptance(self, at: np.ndarray) -> np.ndarray:
         return np.interp(at, self.nodes, self.kept, left=np.nan, right=np.nan)
-
-    def quantiles(self) -> np.ndarray:
-        """(3, N)"""
-        rows = [
-            np.interp(QUANTILES, distribution(row), self.nodes) if row.sum() > 0 else [np.nan] * 3
-            for row in self.rates
-        ]
-        return np.array(rows, dtype=float).reshape(-1, 3).T
 
     def seen(self, edges: np.ndarray, probability: np.ndarray) -> np.ndarray:
         total = self.rates.sum(axis=1)
@@ -96,17 +99,43 @@ class _Spectrum:
         return binned(self.nodes, share @ self.rates, edges)
 
 
-def distribution(masses: np.ndarray) -> np.ndarray:
-    """F at the nodes, (K,), of masses (K,) of any sum."""
-    return (np.cumsum(masses) - 0.5 * masses) / masses.sum()
+def distribution(nodes: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Energies (G,) and F there, (N, G), of masses (N, K) at sorted nodes (K,)."""
+    total = masses.sum(axis=1, keepdims=True)
+    p = masses / np.where(total > 0, total, 1.0)
+    if len(nodes) < FEWEST:
+        width = 1e-6 * (1.0 + nodes)
+        energies = np.stack([nodes - width, nodes + width], axis=1).ravel()
+        above = np.cumsum(p, axis=1)
+        return energies, np.stack([above - p, above], axis=2).reshape(len(p), -1)
+    middle = 0.5 * (nodes[1:] + nodes[:-1])
+    ends = max(0.0, 2.0 * nodes[0] - middle[0]), 2.0 * nodes[-1] - middle[-1]
+    bounds = np.array([ends[0], *middle, ends[1]])
+    inner = np.cumsum(p, axis=1)[:, :-1] + np.diff(p, axis=1) / 24.0
+    below = np.pad(np.clip(inner, 0.0, 1.0), ((0, 0), (1, 1)), constant_values=(0.0, 1.0))
+    below = np.maximum.accumulate(below, axis=1)
+    parts = np.arange(FINE) / FINE
+    steps = (bounds[:-1, None] + np.diff(bounds)[:, None] * parts).ravel()
+    energies = np.append(steps, bounds[-1])
+    return energies, scipy.interpolate.PchipInterpolator(bounds, below, axis=1)(energies)
+
+
+def quantiles(nodes: np.ndarray, masses: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """The energies (L, N) below which `levels` (L,) of the masses (N, K) lie; NaN without any."""
+    found = np.full((len(levels), len(masses)), np.nan)
+    for first in range(0, len(masses), CHUNK):
+        some = masses[first : first + CHUNK]
+        energies, below = distribution(nodes, some)
+        for i in np.flatnonzero(some.sum(axis=1) > 0):
+            found[:, first + i] = np.interp(levels, below[i], energies)
+    return found
 
 
 def binned(nodes: np.ndarray, masses: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """The masses (K,) at sorted nodes, in the bins between edges (B + 1,)."""
-    if not masses.sum() > 0:
-        return np.zeros(len(edges) - 1)
-    below = np.interp(edges, nodes, distribution(masses), left=0.0, right=1.0)
-    return masses.sum() * np.diff(below)
+    energies, below = distribution(nodes, masses[None])
+    at_edges = np.interp(edges, energies, below[0], left=0.0, right=1.0)
+    return masses.sum() * np.diff(at_edges)
 
 
 @jax.jit(static_argnums=2)

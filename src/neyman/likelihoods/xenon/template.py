@@ -46,7 +46,8 @@ def corrected_template(
 ) -> Array:
     """`template` in cells of corrected S1 and S2 (`selection`), (S, n1, n2)."""
     gain = model.places.s2_map * jnp.exp(-model.places.drift_time / model.selection.lifetime)
-    s1_edges, s2_edges = model.places.s1_map[:, None] * cs1_edges, gain[:, None] * cs2_edges
+    s1_edges = model.places.s1_map[:, None] * cs1_edges[None]
+    s2_edges = gain[:, None] * cs2_edges[None]
     return jnp.sum(_by_place(model, theta, s1_edges, s2_edges), axis=1)
 
 
