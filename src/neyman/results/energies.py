@@ -26,11 +26,12 @@ class Energies(Result):
     expected: np.ndarray
     """Expected events after it, (S, B)."""
     acceptance: np.ndarray
-    """At the middle of each bin, (S, B); NaN where a source has no energy node around it."""
+    """At the middle of each bin, (S, B), a band of the selection left out; NaN where a source has
+    no energy node around it."""
     seen: np.ndarray
     """The sum over events of P(source|event) P(bin|event, source), (S, B)."""
     probability: np.ndarray
-    """P(source|event), (N, S)."""
+    """P(source|event), (N, S); what is missing from 1 is that of accidental coincidences."""
     low: np.ndarray
     """keV, (N, S); NaN where an event cannot be of the source. So are `median` and `high`."""
     median: np.ndarray

@@ -45,7 +45,7 @@ def bands(like: Likelihood, fit: Fit | None = None) -> Bands:
     cs1, cs2 = corrected(part)
     kept = part.present if part.counted else np.zeros(len(cs1), dtype=bool)
     return Bands(
-        sources=tuple(source.name for source in part.model.sources),
+        sources=part.model.names,
         expected=total[:, 0],
         levels=LEVELS,
         cs1=centres,

@@ -19,7 +19,7 @@ import scipy.interpolate
 from neyman._jax import jax
 from neyman.io.provenance import provenance
 from neyman.likelihoods.xenon.parts import Part, event_part
-from neyman.likelihoods.xenon.template import acceptance, energy_rates, weights_of
+from neyman.likelihoods.xenon.template import acceptance, deposits_of, energy_rates
 from neyman.model import Likelihood
 from neyman.results import Energies, Fit
 from neyman.status import Note, Status
@@ -45,10 +45,13 @@ def energies(like: Likelihood, fit: Fit | None = None) -> Energies:
         InputError: a likelihood that is not of events, or of several sets.
     """
     part = event_part(like, fit)
-    spectra = [_Spectrum(part, source.name) for source in part.model.sources]
+    model = part.model
+    names = [source.name for source in model.sources]
+    spectra = [_Spectrum(part, name) for name in names]
     edges = np.linspace(0.0, max(s.highest for s in spectra), BINS + 1)
     centres = 0.5 * (edges[1:] + edges[:-1])
-    rates = np.stack([s.rates.sum(axis=1) for s in spectra], axis=1)
+    accidental = [_accidental_rates(part, name) for name in model.names[len(names) :]]
+    rates = np.stack([*(s.rates.sum(axis=1) for s in spectra), *accidental], axis=1)
     total = rates.sum(axis=1, keepdims=True)
     probability = np.where(total > 0, rates / np.where(total > 0, total, 1.0), 0.0)
     low, median, high = np.stack([quantiles(s.nodes, s.rates, LEVELS) for s in spectra], axis=2)
@@ -56,13 +59,13 @@ def energies(like: Likelihood, fit: Fit | None = None) -> Energies:
     place = f"{lost} events lie so far outside the model that they have no energy"
     notes = (Note(Status.SUSPICIOUS_INPUT, place),) if lost else ()
     return Energies(
-        sources=tuple(source.name for source in part.model.sources),
+        sources=tuple(names),
         edges=edges,
         before=np.stack([binned(s.nodes, s.before, edges) for s in spectra]),
         expected=np.stack([binned(s.nodes, s.before * s.kept, edges) for s in spectra]),
         acceptance=np.stack([s.acceptance(centres) for s in spectra]),
         seen=np.stack([s.seen(edges, probability[:, k]) for k, s in enumerate(spectra)]),
-        probability=probability,
+        probability=probability[:, : len(names)],
         low=low,
         median=median,
         high=high,
@@ -75,13 +78,10 @@ class _Spectrum:
     """What the nodes of one source say of the spectrum and of the events."""
 
     def __init__(self, part: Part, name: str):
-        source = next(s for s in part.model.sources if s.name == name)
-        _, rates = part.model.at(part.theta)
-        multiplier = float(rates[part.model.sources.index(source)])
         nodes, kept = (np.asarray(v) for v in _acceptance(part.model, part.theta, name))
         order = np.argsort(nodes)
         self.nodes, self.kept = nodes[order], kept[order]
-        self.before = multiplier * np.asarray(weights_of(source))[order]
+        self.before = np.asarray(deposits_of(part.model, part.theta, name))[order]
         self.rates = np.zeros((0, len(nodes)))
         if part.counted and part.present.any():
             _, found = _energy_rates(part.model, part.theta, part.events, name)
@@ -97,6 +97,16 @@ class _Spectrum:
         total = self.rates.sum(axis=1)
         share = np.where(total > 0, probability / np.where(total > 0, total, 1.0), 0.0)
         return binned(self.nodes, share @ self.rates, edges)
+
+
+def _accidental_rates(part: Part, name: str) -> np.ndarray:
+    """The differential rates of accidental coincidences at each event, (N,)."""
+    if not part.counted:
+        return np.zeros(0)
+    model, of = part.model, part.events.columns
+    source = model.accidentals[model.names.index(name) - len(model.sources)]
+    rate = model.at(part.theta)[1][model.names.index(name)]
+    return np.asarray(rate * source.density(of["s1"], of["s2"]))[part.present]
 
 
 def distribution(nodes: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

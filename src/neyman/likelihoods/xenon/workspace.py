@@ -54,7 +54,7 @@ def workspace(
     parts = event_parts(like)
     assert model is not None
     measured = _measured(like)
-    sources = {source.name for part in parts for source in part.model.sources}
+    sources = {name for part in parts for name in part.model.names}
     rates = [n for n in p.names if n not in measured and n.removesuffix("_rate") in sources]
     for item in p:
         if not (item.fixed or item.name in measured or item.name in rates):
@@ -79,8 +79,7 @@ def workspace(
     for i, (name, part, grid) in enumerate(zip(names, parts, grids)):
         shapes = {parameter: [side[i] for side in sides] for parameter, sides in varied.items()}
         samples = [
-            _sample(source.name, k, expected[i], shapes, rates)
-            for k, source in enumerate(part.model.sources)
+            _sample(of, k, expected[i], shapes, rates) for k, of in enumerate(part.model.names)
         ]
         channels.append({"name": name, "samples": samples})
         if part.counted:
