@@ -24,7 +24,7 @@ from neyman.parameters import Parameter
 from neyman.results import load_result
 from neyman.status import InputError, Status
 
-SETS = 20
+SETS = 10
 MEASURED = {"g1": (0.117, 0.004), "nr_alpha": (11.0, 1.1)}
 
 
@@ -96,7 +96,7 @@ def test_the_quantiles_are_those_of_simulated_events(everything, found):
             below = cs2[at] < np.interp(cs1[at], found.cs1[seen], curve[seen])
             error = np.sqrt(level * (1 - level) / at.sum())
             assert abs(below.mean() - level) < 4 * error
-            assert error < 0.0125
+            assert error < 0.018
 
 
 def test_cells_of_corrected_signals_hold_what_is_expected(model, found, like):
@@ -146,7 +146,7 @@ def test_the_probability_of_a_source_is_calibrated(spectrum, everything):
 
 def test_the_posterior_of_the_energy_is_calibrated(model, spectrum, everything):
     """The posterior's distribution function at the true energy is uniform: Kolmogorov-Smirnov,
-    p > 1e-3, where posteriors moved by 0.08 standard deviations have p < 1e-3."""
+    p > 1e-3, where posteriors moved by 0.1 standard deviations have p < 1e-3."""
     part = event_part(everything)
     chosen = part.present & ~is_line(part.events)
     nodes, p = (np.asarray(v) for v in hidden_energy(model, part.theta, part.events, "nr"))
@@ -155,7 +155,7 @@ def test_the_posterior_of_the_energy_is_calibrated(model, spectrum, everything):
     rank = np.array([np.interp(e, grid, row) for e, row in zip(true, below)])
     assert scipy.stats.kstest(rank, "uniform").pvalue > 1e-3
     z = scipy.stats.norm.ppf(np.clip(rank, 1e-9, 1 - 1e-9))
-    assert scipy.stats.kstest(scipy.stats.norm.cdf(z + 0.08), "uniform").pvalue < 1e-3
+    assert scipy.stats.kstest(scipy.stats.norm.cdf(z + 0.1), "uniform").pvalue < 1e-3
     inside = chosen[part.present]
     covered = (spectrum.low[inside, 0] < true) & (true < spectrum.high[inside, 0])
     error = np.sqrt(0.6826 * 0.3174 / len(covered))
@@ -213,7 +213,7 @@ def test_parts_of_sums_reductions_and_fits(like):
 
 @pytest.fixture(scope="module")
 def document(like):
-    return workspace(like, cells=(12, 14))
+    return workspace(like, cells=(30, 30))
 
 
 def test_pyhf_reads_the_workspace(document):
@@ -251,26 +251,27 @@ def test_variations_are_templates_one_width_away(model, like, document, name, si
     assert moved == {"line_rate", "g1"}  # nr_alpha does not move an electronic recoil
 
 
-def test_the_binned_fit_agrees_with_the_events(like):
-    """Of the same events: within 0.15 of the error, the error within 5 %."""
-    unbinned, binned = ny.fit(like), ny.fit(load(workspace(like, cells=(30, 30))))
-    error = unbinned["nr_rate"].error
-    assert binned["nr_rate"].value == pytest.approx(unbinned["nr_rate"].value, abs=0.15 * error)
-    assert binned["nr_rate"].error == pytest.approx(error, rel=0.05)
-    for name, (value, width) in MEASURED.items():
-        assert value + width * binned[name].value == pytest.approx(
-            unbinned[name].value, abs=0.3 * unbinned[name].error
-        )
+def test_the_binned_fit_agrees_with_the_events(like, document):
+    """Of the same events. The error of the poi is within 3 %; cells lose information, so that
+    fits differ, by a variance that is the difference of theirs (Hausman): 4 of its roots."""
+    unbinned, binned = ny.fit(like), ny.fit(load(document))
+    assert binned["nr_rate"].error == pytest.approx(unbinned["nr_rate"].error, rel=0.03)
+    for name in like.parameters.names:
+        value, width = MEASURED.get(name, (0.0, 1.0))
+        here, there = unbinned[name], binned[name]
+        variance = max((width * there.error) ** 2 - here.error**2, (0.05 * here.error) ** 2)
+        assert abs(value + width * there.value - here.value) < 4 * np.sqrt(variance)
+        assert width * there.error < 1.4 * here.error
 
 
 def test_asimov_data_become_those_of_the_workspace(model):
     theta = jnp.asarray(model.parameters.init)
     asimov = model.observe(Data(model.main_expected(theta), jnp.asarray([0.117, 11.0])))
-    binned = load(workspace(asimov, cells=(8, 8)))
+    binned = load(workspace(asimov, cells=(30, 30)))
     assert ny.fit(binned)["nr_rate"].value == pytest.approx(1.0, abs=1e-6)
     with pytest.raises(InputError, match="are expected initially"):
         other = model.main_expected(theta.at[0].set(2.0))
-        workspace(model.observe(Data(other, asimov.data.auxiliary)), cells=(8, 8))
+        workspace(model.observe(Data(other, asimov.data.auxiliary)), cells=(30, 30))
 
 
 def floating(like):

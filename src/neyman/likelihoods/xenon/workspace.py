@@ -63,6 +63,7 @@ def workspace(
     nominal = p.vector({n: m for n, (m, _) in measured.items()} | dict.fromkeys(rates, 1.0))
     grids = [corrected_edges(part, *cells) if edges is None else _checked(edges) for part in parts]
     names = ["events"] if len(parts) == 1 else [f"events_{i + 1}" for i in range(len(parts))]
+    counts = [_counted(*of) if of[0].counted else None for of in zip(parts, grids, names)]
 
     def templates(theta: np.ndarray) -> list[np.ndarray]:
         found = zip(parts_at(like, theta), grids)
@@ -76,16 +77,16 @@ def workspace(
         if not p[name].fixed
     }
     channels, observations = [], []
-    for i, (name, part, grid) in enumerate(zip(names, parts, grids)):
+    for i, (name, part) in enumerate(zip(names, parts)):
         shapes = {parameter: [side[i] for side in sides] for parameter, sides in varied.items()}
         samples = [
             _sample(of, k, expected[i], shapes, rates) for k, of in enumerate(part.model.names)
         ]
         channels.append({"name": name, "samples": samples})
-        if part.counted:
-            data = _observed(part, grid, expected[i].sum(axis=0), name)
-        else:
+        data = counts[i]
+        if data is None:
             data = _asimov(part, initial[i].sum(axis=0), name)
+        _check_expected(data, expected[i].sum(axis=0), name)
         observations.append({"name": name, "data": data.ravel().tolist()})
     known = [
         {"name": n, "inits": [p[n].init], "bounds": [list(p[n].bounds)], "fixed": p[n].fixed}
@@ -142,22 +143,23 @@ def _sample(
     return {"name": name, "data": expected[k].ravel().tolist(), "modifiers": modifiers}
 
 
-def _observed(part: Part, grid: Grid, expected: np.ndarray, name: str) -> np.ndarray:
+def _counted(part: Part, grid: Grid, name: str) -> np.ndarray:
     """The events in the cells, (n1, n2)."""
     cs1, cs2 = (of[part.present] for of in corrected(part))
-    weight = np.asarray(part.events.weight)[part.present]
-    seen, *_ = np.histogram2d(cs1, cs2, grid, weights=weight)
     inside = [(of >= e[0]) & (of <= e[-1]) for of, e in zip((cs1, cs2), grid)]
     outside = np.flatnonzero(~(inside[0] & inside[1]))
     if len(outside):
         first = f"the first at cS1 = {cs1[outside[0]]:.4g}, cS2 = {cs2[outside[0]]:.4g} PE"
         problem = f"{len(outside)} events lie outside the cells, {first}"
         raise InputError(f"channel '{name}'", problem, "give edges around them")
+    return np.histogram2d(cs1, cs2, grid)[0]
+
+
+def _check_expected(seen: np.ndarray, expected: np.ndarray, name: str) -> None:
     if np.any((seen > 0) & (expected <= 0)):
         i, j = np.argwhere((seen > 0) & (expected <= 0))[0]
         problem = f"an event in cell ({i}, {j}), where nothing is expected"
         raise InputError(f"channel '{name}'", problem, "give fewer cells")
-    return seen
 
 
 def _asimov(part: Part, expected: np.ndarray, name: str) -> np.ndarray:
