@@ -52,14 +52,20 @@ class Reparametrised(Model):
     def main_log_prob(self, theta: Array, main: Any) -> Scalar:
         return self.inner.main_log_prob(self.inside(theta), main)
 
-    def main_derivatives(self, theta: Array, main: Any) -> Derivatives:
-        xp = theta.__array_namespace__()
+    def _slope(self, theta: Array) -> Array:
+        """d theta_inner/d z, (P, Z)."""
         free = self.matrix @ theta + self.offset
         moves = (free >= self.lower) & (free <= self.upper)
-        a = xp.where(moves[:, None], self.matrix, 0.0)
+        return theta.__array_namespace__().where(moves[:, None], self.matrix, 0.0)
+
+    def main_derivatives(self, theta: Array, main: Any) -> Derivatives:
+        a = self._slope(theta)
         d = self.inner.main_derivatives(self.inside(theta), main)
-        information = None if d.information is None else a.T @ d.information @ a
-        return Derivatives(d.value, a.T @ d.gradient, a.T @ d.hessian @ a, information)
+        return Derivatives(d.value, a.T @ d.gradient, a.T @ d.hessian @ a)
+
+    def main_information(self, theta: Array) -> Array | None:
+        a, found = self._slope(theta), self.inner.main_information(self.inside(theta))
+        return None if found is None else a.T @ found @ a
 
     def main_sample(self, key: Array, theta: Array) -> Any:
         return self.inner.main_sample(key, self.inside(theta))

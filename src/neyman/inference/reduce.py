@@ -31,7 +31,8 @@ import numpy as np
 from neyman._jax import jax, jnp
 from neyman.auxiliary import Auxiliary
 from neyman.inference.asymptotics import parameter_of_interest, throws_toys
-from neyman.inference.fit import best, constraints, convergence_notes, covariance_of, listed
+from neyman.inference.covariance import covariance_of
+from neyman.inference.fit import best, constraints, convergence_notes, listed
 from neyman.inference.provenance import provenance_of
 from neyman.inference.threads import one_thread
 from neyman.model import Data, Likelihood, ObservedLikelihood
@@ -83,7 +84,7 @@ def reduce(
     """
     if by not in RANKINGS:
         raise unknown_name(by, RANKINGS, "by")
-    name = poi or (None if like.model is None else like.model.poi)
+    name = poi or like.poi
     if name is not None or by == "impact":
         name = parameter_of_interest(like, poi)
     names, notes = _combined(like, fit, name)
@@ -239,21 +240,23 @@ def _ranked(like: Likelihood, every: Reduction, notes: tuple[Note, ...]) -> Redu
     found = best(full, p.init, ~p.fixed)
     notes += convergence_notes(full, found, "the search with all components, ")
     theta, hessian = np.asarray(found.theta), np.asarray(found.derivatives.hessian)
-    moves = ~p.fixed & (theta > p.lower) & (theta < p.upper)
-    moves[p.index(str(every.poi))] = True
-    n = len(every.names)
-    others = np.flatnonzero(moves[:-n])
-    mu = int(np.searchsorted(others, p.index(str(every.poi))))
-    inverse, _ = covariance_of(hessian[np.ix_(others, others)])
+    mu, n = p.index(str(every.poi)), len(every.names)
+    others = ~p.fixed & (theta > p.lower) & (theta < p.upper)
+    others[mu] = True
+    others[-n:] = False
+    inverse, _ = covariance_of(hessian, others)
     if np.isfinite(inverse[mu, mu]):
-        impacts = -np.nan_to_num(inverse[mu]) @ hessian[others, -n:]
+        impacts = -np.nan_to_num(inverse[mu]) @ hessian[:, -n:]
     else:
         impacts = np.full(n, np.nan)
         notes += (Note(Status.FLAT_DIRECTION, f"{every.poi}, so components are by variance"),)
     size = np.nan_to_num(np.abs(impacts)) if every.by == "impact" else every.variances
     order = np.argsort(-size, kind="stable")
-    places = [np.append(others, len(p) - n + order[:k]) for k in range(n + 1)]
-    variance = [covariance_of(hessian[np.ix_(i, i)])[0][mu, mu] for i in places]
+    variance = []
+    for k in range(n + 1):
+        floats = others.copy()
+        floats[len(p) - n + order[:k]] = True
+        variance.append(covariance_of(hessian, floats)[0][mu, mu])
     return dataclasses.replace(
         every,
         components=every.components[order],
