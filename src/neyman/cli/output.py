@@ -71,6 +71,8 @@ def wanted(verb: Verb, arguments: list[str]) -> Plots:
         name, path = (named[1], named[2]) if named else (known[0], argument)
         if name not in known:
             raise unknown_name(name, known, "plot")
+        if name in EVENTS and verb.source.file.endswith((".json", ".json.gz")):
+            raise InputError(place, f"{name} are of single events", "give a .toml model")
         if verb.options.get(name) is False:
             raise InputError(place, "is not computed", f"add --{name}")
         if not path.lower().endswith(FORMATS):
@@ -84,8 +86,7 @@ def wanted(verb: Verb, arguments: list[str]) -> Plots:
 def draw(done: Answer, plots: Plots) -> None:
     for name, path in plots:
         if name not in done.pictures:
-            where = "a model of events has it" if name in EVENTS else "see why it failed"
-            raise InputError(f"--plot {name}={path}", "was not computed", where)
+            raise InputError(f"--plot {name}={path}", "was not computed", "see why it failed")
         done.pictures[name].draw(path)
 
 
