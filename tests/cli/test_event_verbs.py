@@ -5,9 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from neyman.cli.events import check_workspace
 from neyman.likelihoods.load import load
-from neyman.status import InputError
 
 MODEL = """
 kind = "xenon"
@@ -71,8 +69,3 @@ def test_what_is_refused_before_the_work(run, files, arguments, message):
     ran = run(arguments)
     assert ran.code == 2
     assert message in ran.err and ran.out == ""
-
-
-def test_a_workspace_of_a_workspace_is_refused(run, tmp_path):
-    with pytest.raises(InputError, match="no .json file"):
-        check_workspace("x.csv")

@@ -50,11 +50,12 @@ def event_parts(like: Likelihood, fit: Fit | None = None) -> list[Part]:
 
 def parts_at(like: Likelihood, theta: np.ndarray) -> list[Part]:
     """`event_parts` at theta, (P,)."""
-    at = jnp.asarray(theta)
-    found = [] if like.model is None or like.data is None else _parts(like.model, at, like.data)
-    if not found:
+    found = None
+    if like.model is not None and like.data is not None:
+        found = _parts(like.model, jnp.asarray(theta), like.data)
+    if found is None:
         remedy = "give the likelihood of a xenon model"
-        raise InputError("likelihood", "is not one of events", remedy)
+        raise InputError("likelihood", "is not one of events alone", remedy)
     return [jax.tree.map(jnp.asarray, part) for part in found]
 
 
@@ -67,13 +68,17 @@ def event_part(like: Likelihood, fit: Fit | None = None) -> Part:
     return found[0]
 
 
-def _parts(model: Model, theta: Array, data: Any) -> list[Part]:
+def _parts(model: Model, theta: Array, data: Any) -> list[Part] | None:
+    """None where a part is no event model."""
     main = data.main
     if isinstance(model, EventModel):
         return [Part(model, theta, main)]
     if isinstance(model, Reparametrised):
         return _parts(model.inner, model.inside(theta), data)
     if isinstance(model, JointModel):
-        each = zip(model.parts, model.place, main)
-        return [p for part, i, x in each for p in _parts(part, theta[i], data._replace(main=x))]
-    return []
+        each = [
+            _parts(part, theta[i], data._replace(main=x))
+            for part, i, x in zip(model.parts, model.place, main)
+        ]
+        return None if None in each else [part for parts in each for part in parts or ()]
+    return None
