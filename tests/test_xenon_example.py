@@ -38,14 +38,14 @@ def test_the_files_declare_alike_what_they_share(likes):
 
 @pytest.mark.slow
 def test_the_whole_example(tmp_path):
-    """Some 5 minutes of CPU; the numbers of docs/xenon-example.md."""
+    """Some 6 minutes of CPU; the numbers of docs/xenon-example.md."""
     spec = importlib.util.spec_from_file_location("search", FOLDER / "search.py")
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
     told = example.main(tmp_path / "out", toys=2_000, draws=500)
     assert 0 <= told["loss"] < 0.05
     assert told["limit"] > 0
-    assert told["limit of toys"] == pytest.approx(told["limit"], rel=0.35)
+    assert 0.9 < told["limit of toys"] / told["limit"] < 1.7  # few events: asymptotics are low
     assert np.isfinite(list(told.values())).all()
     for name in ("bands.png", "limit.png", "posterior.png", "reduction.json", "binned.json"):
         assert (tmp_path / "out" / name).stat().st_size > 1000

@@ -34,7 +34,7 @@ def bands(like: Likelihood, fit: Fit | None = None) -> Bands:
     """
     part = event_part(like, fit)
     cs1_edges, cs2_edges = corrected_edges(part, *CELLS)
-    cells = np.asarray(_cells(part.model, part.theta, cs1_edges, cs2_edges))
+    cells = np.asarray(_cells(part.model, part.unit_theta, cs1_edges, cs2_edges))
     cells = np.maximum(cells, 0.0)
     centres = 0.5 * (cs1_edges[1:] + cs1_edges[:-1])
     by_cs1 = cells.sum(axis=2)
@@ -46,10 +46,10 @@ def bands(like: Likelihood, fit: Fit | None = None) -> Bands:
     kept = part.present if part.counted else np.zeros(len(cs1), dtype=bool)
     return Bands(
         sources=part.model.names,
-        expected=total[:, 0],
+        expected=part.rates * total[:, 0],
         levels=LEVELS,
         cs1=centres,
-        density=by_cs1 / np.diff(cs1_edges),
+        density=part.rates[:, None] * by_cs1 / np.diff(cs1_edges),
         cs2=np.where(seen[:, None], np.exp(curves), np.nan),
         event_cs1=cs1[kept],
         event_cs2=cs2[kept],

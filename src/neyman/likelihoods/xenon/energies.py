@@ -51,18 +51,20 @@ def energies(like: Likelihood, fit: Fit | None = None) -> Energies:
     edges = np.linspace(0.0, max(s.highest for s in spectra), BINS + 1)
     centres = 0.5 * (edges[1:] + edges[:-1])
     accidental = [_accidental_rates(part, name) for name in model.names[len(names) :]]
-    rates = np.stack([*(s.rates.sum(axis=1) for s in spectra), *accidental], axis=1)
+    multipliers = zip(part.rates, spectra)
+    rates = np.stack([*(r * s.rates.sum(axis=1) for r, s in multipliers), *accidental], axis=1)
     total = rates.sum(axis=1, keepdims=True)
     probability = np.where(total > 0, rates / np.where(total > 0, total, 1.0), 0.0)
     low, median, high = np.stack([quantiles(s.nodes, s.rates, LEVELS) for s in spectra], axis=2)
+    shares = part.rates[: len(names), None]
     lost = int(np.sum(total[:, 0] <= 0))
     place = f"{lost} events lie so far outside the model that they have no energy"
     notes = (Note(Status.SUSPICIOUS_INPUT, place),) if lost else ()
     return Energies(
         sources=tuple(names),
         edges=edges,
-        before=np.stack([binned(s.nodes, s.before, edges) for s in spectra]),
-        expected=np.stack([binned(s.nodes, s.before * s.kept, edges) for s in spectra]),
+        before=shares * np.stack([binned(s.nodes, s.before, edges) for s in spectra]),
+        expected=shares * np.stack([binned(s.nodes, s.before * s.kept, edges) for s in spectra]),
         acceptance=np.stack([s.acceptance(centres) for s in spectra]),
         seen=np.stack([s.seen(edges, probability[:, k]) for k, s in enumerate(spectra)]),
         probability=probability[:, : len(names)],
@@ -75,16 +77,16 @@ def energies(like: Likelihood, fit: Fit | None = None) -> Energies:
 
 
 class _Spectrum:
-    """What the nodes of one source say of the spectrum and of the events."""
+    """What the nodes of one source say of the spectrum and of the events, at a rate of 1."""
 
     def __init__(self, part: Part, name: str):
-        nodes, kept = (np.asarray(v) for v in _acceptance(part.model, part.theta, name))
+        nodes, kept = (np.asarray(v) for v in _acceptance(part.model, part.unit_theta, name))
         order = np.argsort(nodes)
         self.nodes, self.kept = nodes[order], kept[order]
-        self.before = np.asarray(deposits_of(part.model, part.theta, name))[order]
+        self.before = np.asarray(deposits_of(part.model, part.unit_theta, name))[order]
         self.rates = np.zeros((0, len(nodes)))
         if part.counted and part.present.any():
-            _, found = _energy_rates(part.model, part.theta, part.events, name)
+            _, found = _energy_rates(part.model, part.unit_theta, part.events, name)
             self.rates = np.asarray(found)[part.present][:, order]
         self.highest = float(
             quantiles(self.nodes, (self.before * self.kept)[None], [1.0 - BEYOND])[0, 0]

@@ -27,6 +27,18 @@ class Part(NamedTuple):
         return np.asarray(self.events.weight) > 0
 
     @property
+    def unit_theta(self) -> Array:
+        """theta with every source's rate at 1: shapes are known where a rate is 0, too."""
+        p = self.model.parameters
+        rates = [p.index(f"{n}_rate") for n in self.model.names if f"{n}_rate" in p]
+        return self.theta.at[np.array(rates, dtype=int)].set(1.0)
+
+    @property
+    def rates(self) -> np.ndarray:
+        """The multiplier of each source, (S,)."""
+        return np.asarray(self.model.at(self.theta)[1])
+
+    @property
     def counted(self) -> bool:
         """Whether these are events that were counted: Asimov data are not."""
         weight = np.asarray(self.events.weight)
