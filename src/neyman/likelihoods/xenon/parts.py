@@ -31,7 +31,7 @@ class Part(NamedTuple):
         """theta with every source's rate at 1: shapes are known where a rate is 0, too."""
         p = self.model.parameters
         rates = [p.index(f"{n}_rate") for n in self.model.names if f"{n}_rate" in p]
-        return self.theta.at[np.array(rates, dtype=int)].set(1.0)
+        return jnp.asarray(self.theta).at[np.array(rates, dtype=int)].set(1.0)
 
     @property
     def rates(self) -> np.ndarray:
