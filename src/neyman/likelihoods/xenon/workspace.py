@@ -8,7 +8,8 @@ first); a sample per source, of the exact expected events (`template`). Of the p
                                          m - sigma and m + sigma; alpha = (theta - m)/sigma
 
 so that the workspace is exact where all alpha but one are 0 and that one is -1, 0 or 1; between
-and beyond it is HistFactory's interpolation, and variations add up. What floats without a
+and beyond it is HistFactory's interpolation, and variations add up: where a width moves a peak by
+much of its own width, alphas are not those of the events' fit, though rates agree. What floats without a
 measurement and is no rate has no place in HistFactory and is refused.
 """
 
