@@ -9,8 +9,8 @@ first); a sample per source, of the exact expected events (`template`). Of the p
 
 so that the workspace is exact where all alpha but one are 0 and that one is -1, 0 or 1; between
 and beyond it is HistFactory's interpolation, and variations add up: where a width moves a peak by
-much of its own width, alphas are not those of the events' fit, though rates agree. What floats without a
-measurement and is no rate has no place in HistFactory and is refused.
+much of its own width, alphas are not those of the events' fit, though rates agree. What floats
+without a measurement and is no rate has no place in HistFactory and is refused.
 """
 
 from collections.abc import Sequence
