@@ -43,6 +43,15 @@ class Derivatives(NamedTuple):
     information: Array | None = None
 
 
+class Outside(NamedTuple):
+    """Points outside the domain of a likelihood."""
+
+    rows: np.ndarray
+    """(N,), True where outside."""
+    where: str
+    """The parameters that leave the domain, in words."""
+
+
 class Model(eqx.Module):
     """p(x|theta): implement `main_log_prob`, and `main_sample` and `main_expected` where they
     exist, for ONE theta of shape (P,) and ONE data set, in pure JAX.
@@ -145,7 +154,8 @@ class Likelihood(eqx.Module):
     """theta -> log L at the observed data.
 
     `model` and `data` are None where only the function is known (a surrogate): such a
-    likelihood cannot throw toys, and its type says so.
+    likelihood cannot throw toys, and its type says so. What else a model would tell has a
+    default here, for a function of which no more is known.
     """
 
     model: eqx.AbstractVar[Model | None]
@@ -175,6 +185,91 @@ class Likelihood(eqx.Module):
             self.parameters.index(name)
         return self.rename({n: prefix + n for n in self.parameters.names if n not in kept})
 
+    @abc.abstractmethod
+    def replace(self, name: str, **changes: Any) -> "Likelihood":
+        """The same likelihood with the parameter `name` declared anew, e.g. its `prior`,
+        `bounds`, `init` or `fixed`."""
+
+    @property
+    def poi(self) -> str | None:
+        """The parameter that the analysis is about, where it is known."""
+        return None
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What is legal but suspicious in the input that the likelihood was made from."""
+        return ()
+
+    @property
+    def digest(self) -> str:
+        """sha256 of that input; empty where there was none."""
+        return ""
+
+    @property
+    def dear(self) -> bool:
+        """Whether a Hessian costs so much that fits should do with gradients."""
+        return False
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether log L has a gradient; where not, fits take differences."""
+        return True
+
+    @property
+    def auxiliary(self) -> Auxiliary:
+        """The auxiliary measurements whose terms log L contains, as far as they are known."""
+        return Auxiliary.of(self.parameters, (), (), ())
+
+    @property
+    def measured(self) -> Array:
+        """The values of the auxiliary measurements, (A,)."""
+        return np.zeros(0)
+
+    @property
+    def constraints_known(self) -> bool:
+        """Whether `auxiliary` lists all constraint terms that log L contains."""
+        return True
+
+    @property
+    def asimov(self) -> "Likelihood | None":
+        """The likelihood of the background-only Asimov data, where it comes without a model."""
+        return None
+
+    def outside(self, thetas: np.ndarray) -> "Outside":
+        """Which of thetas, (N, P), lie outside the domain in which log L is known. Inference
+        asks for every point that a result rests on."""
+        return Outside(np.zeros(len(thetas), dtype=bool), "")
+
+    def main_log_prob(self, theta: Array) -> Scalar:
+        """log L(theta) without the terms of `auxiliary`."""
+        return self.log_prob(theta) - self.auxiliary.log_prob(theta, self.measured)
+
+    def main_derivatives(self, theta: Array) -> Derivatives:
+        """-log L(theta) without the terms of `auxiliary`, with gradient and Hessian."""
+        d, terms = self.derivatives(theta), self.auxiliary.derivatives(theta, self.measured)
+        curvature = theta.__array_namespace__().diag(terms.curvature)
+        return Derivatives(
+            d.value - terms.value, d.gradient - terms.gradient, d.hessian - curvature
+        )
+
+    def __add__(self, other: "Likelihood") -> "Likelihood":
+        """The likelihood of both measurements, joined by parameter name.
+
+        Auxiliary measurements of the same name count once where they are identical. The sum of
+        two likelihoods with models has the joint model.
+
+        Raises:
+            InputError: a parameter, or an auxiliary measurement, has the same name in both
+                but is not the same; `rename` or `prefix` keep such apart.
+        """
+        if isinstance(self, ObservedLikelihood) and isinstance(other, ObservedLikelihood):
+            model = JointModel.of((self.model, other.model))
+            auxiliary = joined_measurements((self, other), model.auxiliary)
+            return model.observe(Data((self.data.main, other.data.main), auxiliary))
+        from neyman.joint import JointLikelihood
+
+        return JointLikelihood.of((self, other))
+
 
 class ObservedLikelihood(Likelihood):
     """The likelihood of a model at observed data; a pytree, so toys are a `vmap` over `data`."""
@@ -195,18 +290,40 @@ class ObservedLikelihood(Likelihood):
     def rename(self, names: Mapping[str, str]) -> "ObservedLikelihood":
         return ObservedLikelihood(self.model.rename(names), self.data)
 
-    def __add__(self, other: "ObservedLikelihood") -> "ObservedLikelihood":
-        """The likelihood of both measurements, joined by parameter name.
+    def replace(self, name: str, **changes: Any) -> "ObservedLikelihood":
+        parameters = self.parameters.replace(name, **changes)
+        model = dataclasses.replace(self.model, parameters=parameters)
+        return ObservedLikelihood(model, self.data)
 
-        Auxiliary measurements of the same name count once where they are identical.
+    @property
+    def poi(self) -> str | None:
+        return self.model.poi
 
-        Raises:
-            InputError: a parameter, or an auxiliary measurement, has the same name in both
-                but is not the same; `rename` or `prefix` keep such apart.
-        """
-        model = JointModel.of((self.model, other.model))
-        auxiliary = joined_measurements((self, other), model.auxiliary)
-        return model.observe(Data((self.data.main, other.data.main), auxiliary))
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        return self.model.notes
+
+    @property
+    def digest(self) -> str:
+        return self.model.digest
+
+    @property
+    def dear(self) -> bool:
+        return self.model.dear
+
+    @property
+    def auxiliary(self) -> Auxiliary:
+        return self.model.auxiliary
+
+    @property
+    def measured(self) -> Array:
+        return self.data.auxiliary
+
+    def main_log_prob(self, theta: Array) -> Scalar:
+        return self.model.main_log_prob(theta, self.data.main)
+
+    def main_derivatives(self, theta: Array) -> Derivatives:
+        return self.model.main_derivatives(theta, self.data.main)
 
 
 class JointModel(Model):
@@ -300,13 +417,11 @@ class JointModel(Model):
         return "an auxiliary measurement"
 
 
-def joined_measurements(
-    likelihoods: tuple[ObservedLikelihood, ...], joint: Auxiliary
-) -> np.ndarray:
-    """The auxiliary data of a joint model; one name measured with two values is an error."""
+def joined_measurements(likelihoods: tuple[Likelihood, ...], joint: Auxiliary) -> np.ndarray:
+    """The auxiliary data of a sum; one name measured with two values is an error."""
     measured: dict[str, float] = {}
     for like in likelihoods:
-        for name, value in zip(like.model.auxiliary.names, np.asarray(like.data.auxiliary)):
+        for name, value in zip(like.auxiliary.names, np.asarray(like.measured)):
             if measured.setdefault(name, float(value)) != value:
                 raise InputError(
                     f"auxiliary measurement '{name}'",

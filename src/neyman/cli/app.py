@@ -213,7 +213,7 @@ def sample(
     *,
     sampler: Annotated[
         Sampler, typer.Option(help="Gradients, nested sampling with the evidence, or walkers.")
-    ] = Sampler.NUTS,
+    ] = Sampler.AUTO,
     draws: Annotated[
         int | None,
         typer.Option(metavar="N", help="Draws a chain, 1000; nested: live points, 500."),

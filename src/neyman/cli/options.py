@@ -26,7 +26,7 @@ class Source:
         typer.Argument(
             metavar="FILE",
             help="A HistFactory workspace (.json, .json.gz), the model of a xenon detector"
-            " (.toml), or your own code (module.py:name).",
+            " (.toml), a surrogate (.onnx), or your own code (module.py:name).",
             show_default=False,
         ),
     ]
@@ -99,6 +99,7 @@ class Form(enum.StrEnum):
 class Sampler(enum.StrEnum):
     """How draws from a posterior are made."""
 
+    AUTO = "auto"
     NUTS = "nuts"
     NESTED = "nested"
     ENSEMBLE = "ensemble"

@@ -106,7 +106,7 @@ def contour(
         method=method,
         toys=thrown,
         failed=failed,
-        notes=model_notes(like) + surface.notes() + few + missing + opened,
+        notes=model_notes(like) + surface.notes(float(chi2[-1])) + few + missing + opened,
         provenance=provenance_of(like, seed),
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotri  # ty: ignore[missing-module-member]
 
 from neyman._jax import Array, jax
+from neyman.inference.domain import domain_notes
 from neyman.inference.expectation import expected_counts
 from neyman.inference.newton import Minimum, minimise
 from neyman.inference.provenance import provenance_of
@@ -111,6 +112,7 @@ def as_fit(like: Likelihood, found: Minimum, free: np.ndarray) -> Fit:
         names = [p.names[i] for i in np.flatnonzero(at_bound)]
         notes += (Note(Status.AT_BOUND, listed(names)),)
     notes += _flat_notes(p, inside, null) + negative_yield_notes(like, theta)
+    notes += domain_notes(like, theta[None])
     measured, width = _constraints(like)
     return Fit(
         names=p.names,
@@ -216,7 +218,7 @@ def convergence_notes(like: Likelihood, found: Minimum, what: str = "") -> tuple
 
 def model_notes(like: Likelihood) -> tuple[Note, ...]:
     """What the reader of the model found suspicious."""
-    return () if like.model is None else like.model.notes
+    return like.notes
 
 
 def listed(names: list[str]) -> str:
@@ -226,11 +228,9 @@ def listed(names: list[str]) -> str:
 
 def _constraints(like: Likelihood) -> tuple[np.ndarray, np.ndarray]:
     """Per parameter the value and the width of its auxiliary measurement, NaN without one."""
-    model, data = like.model, like.data
+    a, m = like.auxiliary, np.asarray(like.measured)
     measured, width = np.full((2, len(like.parameters)), np.nan)
-    if model is not None and data is not None:
-        a, m = model.auxiliary, np.asarray(data.auxiliary)
-        index, poisson, scale = (np.asarray(v) for v in (a.parameter, a.poisson, a.scale))
-        measured[index] = np.where(poisson, m / scale, m)
-        width[index] = np.where(poisson, np.sqrt(np.maximum(m, 1e-300)) / scale, scale)
+    index, poisson, scale = (np.asarray(v) for v in (a.parameter, a.poisson, a.scale))
+    measured[index] = np.where(poisson, m / scale, m)
+    width[index] = np.where(poisson, np.sqrt(np.maximum(m, 1e-300)) / scale, scale)
     return measured, width

@@ -94,7 +94,7 @@ def minimise(
     `quasi_newton`, which begins with the Hessian `near` (P, P) where one is known.
     """
     p = like.parameters
-    if isinstance(like, ObservedLikelihood) and like.model.dear:
+    if like.dear:
         found = quasi_newton.descend(like, np.asarray(start, dtype=float), free, near)
         return Minimum(*quasi_newton.minimum(found), *map(np.asarray, found[2:]))
     if runs_eagerly(like):

@@ -163,12 +163,11 @@ def _widths(like: Likelihood) -> np.ndarray:
     tenth of its value or of its bounds."""
     p = like.parameters
     width = np.maximum(0.1 * np.abs(p.init), 1e-3)
-    if like.model is not None and like.data is not None:
-        a = like.model.auxiliary
-        index, poisson = np.asarray(a.parameter), np.asarray(a.poisson)
-        scale, measured = np.asarray(a.scale), np.asarray(like.data.auxiliary)
-        poisson_width = np.sqrt(np.maximum(measured, 1.0)) / scale
-        width[index] = np.where(poisson, poisson_width, scale)
+    a = like.auxiliary
+    index, poisson = np.asarray(a.parameter), np.asarray(a.poisson)
+    scale, measured = np.asarray(a.scale), np.asarray(like.measured)
+    poisson_width = np.sqrt(np.maximum(measured, 1.0)) / scale
+    width[index] = np.where(poisson, poisson_width, scale)
     return np.minimum(width, np.where(np.isfinite(p.upper - p.lower), p.upper - p.lower, np.inf))
 
 

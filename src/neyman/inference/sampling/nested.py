@@ -44,17 +44,17 @@ class Constraints:
     """The first measurement of each parameter: its density in theta is the parameter's prior."""
 
     def __init__(self, posterior: Posterior):
-        model, data = posterior.like.model, posterior.like.data
+        like = posterior.like
         self.auxiliary: Auxiliary | None = None
         self.measured = np.zeros(0)
-        if model is not None and data is not None:
-            a = model.auxiliary
+        if len(like.auxiliary.names):
+            a = like.auxiliary
             index = np.unique(np.asarray(a.parameter), return_index=True)[1]
             index = index[~posterior.like.parameters.fixed[np.asarray(a.parameter)[index]]]
             names = tuple(a.names[i] for i in index)
             fields = (np.asarray(x)[index] for x in (a.parameter, a.poisson, a.scale))
             self.auxiliary = Auxiliary(names, *fields, np.asarray(a.select)[:, index])
-            self.measured = np.asarray(data.auxiliary)[index]
+            self.measured = np.asarray(like.measured)[index]
 
     def of(self, parameter: int) -> tuple[bool, float, float] | None:
         """Whether the measurement of a parameter is Poisson, its value and its scale."""

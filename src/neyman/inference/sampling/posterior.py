@@ -17,6 +17,7 @@ counts as 1.
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -103,6 +104,11 @@ class Posterior(Likelihood):
         like = self.like.rename(names)
         return Posterior(like=like, constrained=self.constrained)  # ty: ignore[missing-argument]
 
+    def replace(self, name: str, **changes: Any) -> "Posterior":
+        """The posterior with `name` declared anew, e.g. with another prior."""
+        like = self.like.replace(name, **changes)
+        return Posterior(like=like, constrained=self.constrained)  # ty: ignore[missing-argument]
+
 
 def posterior_of(like: Likelihood) -> Posterior:
     """The posterior of a likelihood.
@@ -112,8 +118,7 @@ def posterior_of(like: Likelihood) -> Posterior:
             measurement, which would count the same knowledge twice.
     """
     constrained = np.zeros(len(like.parameters), dtype=bool)
-    if like.model is not None:
-        constrained[np.asarray(like.model.auxiliary.parameter)] = True
+    constrained[np.asarray(like.auxiliary.parameter)] = True
     if like.parameters.fixed.all():
         raise InputError("parameters", "all are fixed", "leave one of them to be sampled")
     flags = tuple(constrained.tolist())

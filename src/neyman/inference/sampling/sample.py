@@ -8,6 +8,7 @@ import numpy as np
 
 from neyman._jax import jax
 from neyman.inference import diagnostics
+from neyman.inference.domain import draws_notes
 from neyman.inference.fit import listed, model_notes
 from neyman.inference.provenance import fingerprint, provenance_of
 from neyman.inference.sampling import ensemble, nested, nuts
@@ -21,7 +22,7 @@ from neyman.parameters import unknown_name
 from neyman.results import Samples
 from neyman.status import InputError, Note, Status
 
-SAMPLERS = ("nuts", "nested", "ensemble")
+SAMPLERS = ("auto", "nuts", "nested", "ensemble")
 WORST_RHAT, LEAST_ESS = 1.01, 400.0
 """arXiv:1903.08008, section 4.2 and 4.3."""
 MOST_NUMBERS = 250_000_000
@@ -33,7 +34,7 @@ def sample(
     like: Likelihood,
     *,
     key: int,
-    sampler: str = "nuts",
+    sampler: str = "auto",
     draws: int | None = None,
     chains: int | None = None,
     warmup: int | None = None,
@@ -48,7 +49,8 @@ def sample(
         like: any likelihood; theta has shape (P,).
         key: the seed of all random numbers, 0 or more.
         sampler: "nuts" (gradients), "nested" (with the evidence; priors must be proper) or
-            "ensemble" (no gradients).
+            "ensemble" (no gradients); "auto" is "nuts" where there are gradients, else
+            "ensemble".
         draws: of each chain after the warm-up, by default 1,000; for nested sampling the number
             of live points, by default 500.
         chains: by default 8, for an ensemble (where they are its walkers) 2 P + 2 or 32.
@@ -70,6 +72,11 @@ def sample(
         problem = "has neither chains nor a warm-up"
         raise InputError("sampler='nested'", problem, "leave chains and warmup out")
     _check("key", key, 0)
+    if sampler == "auto":
+        sampler = "nuts" if like.differentiable else "ensemble"
+    if sampler == "nuts" and not like.differentiable:
+        problem = "needs gradients, which this function does not have"
+        raise InputError("sampler='nuts'", problem, "use sampler='ensemble', or give a gradient")
     posterior = posterior_of(jax.tree.map(jax.numpy.asarray, like))
     if sampler == "nested":
         live = _check("draws", nested.LIVE if draws is None else draws, 20)
@@ -184,7 +191,11 @@ def _samples(
     else:
         ess = tail = np.full(len(names), np.sum(weight) ** 2 / np.sum(weight**2))
         rhat = np.full(len(names), np.nan)
-    notes = model_notes(posterior.like) + more + damaged(store)
+    thetas = np.tile(posterior.like.parameters.init, (len(flat), 1))
+    thetas[:, ~posterior.like.parameters.fixed] = flat
+    share = np.full(len(flat), 1.0 / len(flat)) if weight is None else weight / np.sum(weight)
+    outside = draws_notes(posterior.like, thetas, share)
+    notes = model_notes(posterior.like) + more + damaged(store) + outside
     return Samples(
         sampler=sampler,
         names=names,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-Attribute = int | float | str | tuple[int, ...]
+Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
 
 
 class Node(NamedTuple):

@@ -43,4 +43,6 @@ def to_bytes(graph: Graph) -> bytes:
 
 
 def _node(node: Node) -> onnx.NodeProto:
-    return helper.make_node(node.operator, node.inputs, [node.output], **dict(node.attributes))
+    made = helper.make_node(node.operator, node.inputs, [node.output])
+    made.attribute.extend(helper.make_attribute(key, value) for key, value in node.attributes)
+    return made

@@ -57,7 +57,7 @@ class Points:
             if value is not None and not np.all(np.isfinite(value)):
                 row = int(np.argwhere(~np.isfinite(value))[0][0])
                 raise InputError(f"points, row {row}", f"{name} is not finite", "leave it out")
-        if len(self) and not (0 <= self.origin.min() and self.origin.max() < len(self.origins)):
+        if len(self) and not (self.origin.min() >= 0 and self.origin.max() < len(self.origins)):
             raise InputError("points", "an origin has no name", "name all origins")
 
     def __len__(self) -> int:
