@@ -20,22 +20,16 @@ killed goes on from there; the same arguments give the same bits.
 
 import dataclasses
 import math
-import pathlib
 from collections.abc import Sequence
-from typing import Any
 
-import equinox as eqx
 import numpy as np
 from scipy.interpolate import make_interp_spline
 
-from neyman._jax import Array, jax, jnp
-from neyman.execute import progress_bar
 from neyman.inference.fit import best
 from neyman.inference.newton import Minimum
 from neyman.inference.profile import Profile
 from neyman.inference.sampling.sample import sample
-from neyman.io.chunks import ChunkStore
-from neyman.io.fingerprint import fingerprint
+from neyman.jobs.ask import Folder, ask, inside
 from neyman.jobs.tempered import Tempered
 from neyman.likelihoods.surrogate.curve import CURVE
 from neyman.likelihoods.surrogate.gaussian import raised
@@ -52,7 +46,6 @@ LONGEST = 80
 """Points of a curve on each side."""
 SHARES = {"profile": 0.55, "posterior": 0.3, "tail": 0.15}
 WIDE = 2.0
-CHUNK, DEAR_CHUNK = 4096, 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +70,7 @@ def training_points(
     n: int,
     key: int,
     chains: bool = True,
-    folder: str | pathlib.Path | None = None,
+    folder: Folder = None,
 ) -> Points:
     """About n points of a likelihood.
 
@@ -102,7 +95,7 @@ def laid_out(
     n: int,
     key: int,
     chains: bool,
-    folder: str | pathlib.Path | None,
+    folder: Folder,
 ) -> Layout:
     """The points to evaluate; the first is the maximum."""
     p = like.parameters
@@ -126,78 +119,26 @@ def laid_out(
         return Layout.of(parts)
     floating = int(free.sum())
     hotter = Tempered(like, 1.0 + 3.0 * math.sqrt(2.0 / floating))
-    parts["posterior"] = drawn(like, key, shares["posterior"], _inside(folder, "posterior"))
-    parts["tail"] = drawn(hotter, key, shares["tail"], _inside(folder, "tail"))
+    parts["posterior"] = drawn(like, key, shares["posterior"], inside(folder, "posterior"))
+    parts["tail"] = drawn(hotter, key, shares["tail"], inside(folder, "tail"))
     return Layout.of(parts)
 
 
-def evaluated(
-    like: Likelihood, layout: Layout, folder: str | pathlib.Path | None, gradients: bool = True
-) -> Points:
+def evaluated(like: Likelihood, layout: Layout, folder: Folder) -> Points:
     """log L and its gradient at the points of a layout; what is not finite is left out."""
-    size = DEAR_CHUNK if is_dear(like) else CHUNK
-    spec = {
-        "what": "training points",
-        "likelihood": fingerprint(like),
-        "layout": fingerprint((layout.theta, layout.origin)),
-        "gradients": gradients,
-        "chunk": size,
-    }
-    place = _inside(folder, "evaluated")
-    store = None if place is None else ChunkStore(place, spec)
-    # A NumPy likelihood is handed to the compiled function as jax arrays.
-    like = jax.tree.map(jnp.asarray, like)
-    values, slopes = [], []
-    count = math.ceil(len(layout.theta) / size)
-    with progress_bar("points") as progress:
-        for i in range(count):
-            chunk = store.load(i) if store is not None else None
-            if chunk is None:
-                chunk = _evaluate(like, layout.theta[i * size : (i + 1) * size], size, gradients)
-                if store is not None:
-                    store.save(i, chunk)
-            values.append(chunk["log_prob"])
-            slopes.append(chunk.get("gradient", np.zeros((len(chunk["log_prob"]), 0))))
-            progress(i + 1, count)
-    log_prob, slope = np.concatenate(values), np.concatenate(slopes)
+    log_prob, slope = ask(like, layout.theta, folder, slopes=like.differentiable)
     kept = np.isfinite(log_prob) & np.all(np.isfinite(slope), axis=1)
     return Points(
         names=like.parameters.names,
         theta=layout.theta[kept],
         log_prob=log_prob[kept],
-        gradient=slope[kept] if gradients else None,
+        gradient=slope[kept] if like.differentiable else None,
         origin=layout.origin[kept],
         origins=layout.origins,
     )
 
 
-def is_dear(like: Likelihood) -> bool:
-    """Whether log L is too dear for chains."""
-    return like.model is not None and like.model.dear
-
-
-@eqx.filter_jit
-def _values_and_slopes(like: Likelihood, theta: Array) -> tuple[Array, Array]:
-    one = jax.value_and_grad(like.log_prob)
-    return jax.lax.map(one, theta) if is_dear(like) else jax.vmap(one)(theta)
-
-
-@eqx.filter_jit
-def _values(like: Likelihood, theta: Array) -> Array:
-    return jax.lax.map(like.log_prob, theta) if is_dear(like) else jax.vmap(like.log_prob)(theta)
-
-
-def _evaluate(like: Likelihood, theta: np.ndarray, size: int, gradients: bool) -> dict[str, Any]:
-    """One chunk, padded to `size` so that it is compiled once."""
-    rows = len(theta)
-    padded = jnp.asarray(np.concatenate([theta, np.repeat(theta[:1], size - rows, axis=0)]))
-    if not gradients:
-        return {"log_prob": np.asarray(_values(like, padded))[:rows]}
-    value, slope = _values_and_slopes(like, padded)
-    return {"log_prob": np.asarray(value)[:rows], "gradient": np.asarray(slope)[:rows]}
-
-
-def drawn(like: Likelihood, key: int, n: int, folder: pathlib.Path | None) -> np.ndarray:
+def drawn(like: Likelihood, key: int, n: int, folder: Folder) -> np.ndarray:
     """n draws of the posterior with every parameter, fixed ones at their values, (n, P)."""
     chains = 8
     result = sample(like, key=key, chains=chains, draws=max(4, -(-n // chains)), folder=folder)
@@ -291,15 +232,3 @@ def reflected(p: Parameters, theta: np.ndarray) -> np.ndarray:
         theta = np.where(theta < p.lower, 2.0 * p.lower - theta, theta)
         theta = np.where(theta > p.upper, 2.0 * p.upper - theta, theta)
     return np.clip(theta, p.lower, p.upper)
-
-
-def _inside(folder: str | pathlib.Path | None, name: str) -> pathlib.Path | None:
-    if folder is None:
-        return None
-    path = pathlib.Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(str(folder), f"cannot be a folder ({reason})", "name another") from None
-    return path / name
