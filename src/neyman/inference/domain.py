@@ -11,6 +11,8 @@ FEW = 0.01
 
 def domain_notes(like: Likelihood, thetas: np.ndarray) -> tuple[Note, ...]:
     """A note where some of thetas, (N, P), lie outside; which parameters leave the domain."""
+    if not len(thetas):
+        return ()
     found = like.outside(thetas)
     if not found.rows.any():
         return ()

@@ -16,6 +16,7 @@ import numpy as np
 from neyman._jax import Array, Scalar, jax, jnp
 from neyman.auxiliary import Auxiliary
 from neyman.io.onnx.graph import Graph
+from neyman.io.onnx.operators import checked
 from neyman.io.onnx.run import Weights, value, weights_of
 from neyman.likelihoods.surrogate.metadata import Metadata
 from neyman.model import Derivatives, Likelihood, Outside
@@ -54,6 +55,7 @@ class OnnxLikelihood(Likelihood):
         if output not in graph.outputs:
             problem = f"has no output '{output}' among {', '.join(graph.outputs[:8])}"
             raise InputError("surrogate", problem, "call log L log_prob")
+        graph = checked(graph, "surrogate")
         return cls(  # ty: ignore[missing-argument]
             weights=weights_of(graph),
             values=card.measured,
