@@ -217,7 +217,7 @@ def _summary(values: dict[str, float], least: float) -> dict[str, Any]:
 def hpdi_errors(
     ours: Samples, reference: np.ndarray, weight: np.ndarray | None, pois: Sequence[str]
 ) -> dict[str, Any]:
-    """Intervals of both for the parameters of interest, and the largest difference of their ends."""
+    """Intervals of both for the parameters of interest, and by how much their ends differ."""
     flat = ours.draws.reshape(-1, len(ours.names))
     found = {}
     for poi in pois:
