@@ -72,9 +72,8 @@ def _residual(b: Builder, residual: Residual, y: str, share: float) -> tuple[str
     f = len(slope)
     net: ResidualMLP = residual.coefficients
     scale = share * np.asarray(residual.scale, dtype=float)
-    h = b.activation(
-        net.activation, _linear(b, net.first, b.matmul(y, np.asarray(residual.directions)))
-    )
+    u = b.matmul(y, np.asarray(residual.directions))
+    h = b.activation(net.activation, _linear(b, net.first, u))
     for block in net.blocks:
         h = b.add(h, b.activation(net.activation, _linear(b, block, h)))
     weights = np.asarray(net.last.weight, dtype=float) * scale[:, None]
