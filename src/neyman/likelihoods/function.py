@@ -6,8 +6,8 @@ is called on the host. Its gradient is what the user gives, or central differenc
     d log L/d theta_i = [log L(theta + h_i e_i) - log L(theta - h_i e_i)]/(2 h_i)
 
 with h_i = 1e-5 of the scale on which theta_i is expected to move; and its Hessian is central
-differences of the gradient with steps of 1e-3 of that scale. No step leaves the bounds. Fits take such differences; samplers
-that need gradients are refused where there is none.
+differences of the gradient with steps of 1e-3 of that scale. No step leaves the bounds. Fits
+take such differences; samplers that need gradients are refused where there is none.
 """
 
 import dataclasses

@@ -103,10 +103,10 @@ def test_the_file_is_read_by_onnx():
 
 
 def test_builder_refuses():
-    with pytest.raises(InputError, match="precision 'float16'.*float32"):
+    with pytest.raises(InputError, match=r"precision 'float16'.*float32"):
         Builder(2, "float16")
     b = Builder(2)
-    with pytest.raises(InputError, match="activation 'tanhh'.*tanh"):
+    with pytest.raises(InputError, match=r"activation 'tanhh'.*tanh"):
         b.activation("tanhh", b.theta)
     with pytest.raises(InputError, match="no output"):
         b.graph({})

@@ -111,7 +111,7 @@ def test_bad_csv(tmp_path, text, said):
 def test_a_pickle_in_an_npz_is_refused(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, mu=np.array([{}, {}], dtype=object), alpha=[1, 2], log_prob=[0.0, 1.0])
-    with pytest.raises(InputError, match="no .npz of numbers"):
+    with pytest.raises(InputError, match=r"no \.npz of numbers"):
         read_points(path, PARAMETERS)
 
 
