@@ -6,6 +6,7 @@
     within_sigma  the largest |difference of 2 log L| among points that lie within n = 1 ... 5
                   standard deviations, i.e. 2 (max log L - log L) below the quantile of chi2 with F
                   degrees of freedom that has the probability of n sigma
+    residuals     that difference, and the depth in sigma, of each of those points
     weights       draws of the surrogate weighted by exp(log L exact - log L surrogate): the part of
                   them that is effective, (sum w)^2/(n sum w^2), 1 for an exact surrogate
     marginals     two-sample Kolmogorov-Smirnov tests of each parameter, of thinned draws of both
@@ -79,7 +80,12 @@ def validate(
     asked = ask(exact, thetas, None if where is None else where / "asked", slopes=False)[0]
     off = ask(surrogate, thetas, slopes=False)[0] - asked
     top = Profile(exact, pois[0]).best.value if pois else -float(np.max(asked))
-    found["within_sigma"] = within_sigma(2.0 * (-top - asked), 2.0 * off, own.draws.shape[-1])
+    depth, f = 2.0 * (-top - asked), own.draws.shape[-1]
+    found["within_sigma"] = within_sigma(depth, 2.0 * off, f)
+    found["residuals"] = {
+        "sigma": scipy.stats.norm.isf(0.5 * scipy.stats.chi2.sf(depth, f)).tolist(),
+        "error": (2.0 * off).tolist(),
+    }
     weight = _weights(-off[draws])
     found["weights"] = {
         "effective_fraction": float(np.sum(weight) ** 2 / np.sum(weight**2) / len(weight)),
