@@ -23,7 +23,7 @@ from neyman.jobs.asimov import asimov_likelihood
 from neyman.jobs.ask import Folder, inside
 from neyman.jobs.job_file import Job
 from neyman.jobs.training_points import Layout, evaluated, training_points
-from neyman.jobs.validate import validate
+from neyman.jobs.validate import summarised, validate
 from neyman.likelihoods.surrogate.assemble import Assembled, assemble
 from neyman.likelihoods.surrogate.likelihood import ASIMOV, LOG_PROB
 from neyman.likelihoods.surrogate.points import Points, read_points
@@ -119,7 +119,12 @@ def learn_surrogate(like: Likelihood, job: Job, *, file: str = "", folder: Folde
     )  # fmt: skip
     clock.note("validation")
     return _result(
-        made.with_errors(found), learned, found, clock, file, provenance_of(like, job.seed)
+        made.with_errors(summarised(found)),
+        learned,
+        found,
+        clock,
+        file,
+        provenance_of(like, job.seed),
     )
 
 

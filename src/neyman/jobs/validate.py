@@ -35,6 +35,7 @@ from neyman.likelihoods.surrogate.likelihood import OnnxLikelihood
 from neyman.model import Likelihood
 from neyman.parameters import Parameters
 from neyman.results import Limit, Samples
+from neyman.results.base import finite
 from neyman.status import Severity
 
 DEEPEST = 9.0
@@ -103,6 +104,18 @@ def validate(
     found["marginals"] = marginals(own, theirs)
     found["hpdi"] = hpdi_errors(own, theirs.draws.reshape(-1, len(theirs.names)), None, pois)
     return found
+
+
+def summarised(validation: dict[str, Any]) -> dict[str, Any]:
+    """The numbers without the points and values that they are of, for a file's metadata."""
+    short = {key: value for key, value in validation.items() if key != "residuals"}
+    lists = ("values", "exact", "surrogate")
+    short["profile"] = {
+        poi: {key: value for key, value in found.items() if key not in lists}
+        for poi, found in validation["profile"].items()
+    }
+    short["marginals"] = {k: v for k, v in validation["marginals"].items() if k != "p"}
+    return finite(short)
 
 
 def profile_errors(exact: Likelihood, surrogate: Likelihood, poi: str) -> dict[str, Any]:
