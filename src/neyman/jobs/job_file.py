@@ -8,6 +8,7 @@
     seed = 0
     level = 0.95                         # of the limits that are compared
     asimov = true                        # learn log L of the background-only Asimov data, for CLs
+    chains = true                        # points from chains; by default unless log L is dear
     precision = "float32"                # of the networks in the file, or "float64"
     rounds = 0                           # draw from the surrogate, ask the source, learn again
 
@@ -71,6 +72,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
     level: float = 0.95
     asimov: bool = True
+    chains: bool | None = None
     precision: str = "float32"
     rounds: int = 0
     network: dict[str, Any] = {}

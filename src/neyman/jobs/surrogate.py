@@ -168,8 +168,9 @@ def _head(
 ) -> tuple[Points, Learned]:
     """Points of one likelihood, and what is learned of it."""
     where = inside(folder, name)
+    chains = not like.dear if job.chains is None else job.chains
     points = training_points(
-        like, pois, n=n, key=_seed(job, stream), chains=not like.dear,
+        like, pois, n=n, key=_seed(job, stream), chains=chains,
         folder=inside(where, "points"),
     )  # fmt: skip
     clock.note("points")
