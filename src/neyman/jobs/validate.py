@@ -159,7 +159,7 @@ def limit_errors(
     exact: Likelihood, surrogate: Likelihood, poi: str, level: float
 ) -> dict[str, Any]:
     """The upper limits of both, CLs by asymptotic formulas where both know their Asimov data."""
-    if surrogate.asimov is not None:
+    if surrogate.asimov_at(surrogate.parameters.init) is not None:
         both = [upper_limit(x, poi, level=level, null="asymptotic") for x in (exact, surrogate)]
     else:
         both = [profile_limit(x, poi, level) for x in (exact, surrogate)]
