@@ -113,7 +113,7 @@ def read_job(path: Pathlike) -> Job:
     try:
         job = msgspec.convert(document, Job)
     except msgspec.ValidationError as error:
-        raise InputError(file.name, str(error), "see docs/surrogate.md") from None
+        raise InputError(file.name, str(error), "see docs/surrogate-training.md") from None
     _check(job, file.name)
     folder = file.parent
     return msgspec.structs.replace(
@@ -153,4 +153,4 @@ def _converted(values: dict[str, Any], kind: Any, place: str) -> Any:
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        raise InputError(place, str(error), "see docs/surrogate.md") from None
+        raise InputError(place, str(error), "see docs/surrogate-training.md") from None
