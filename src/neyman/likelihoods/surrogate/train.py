@@ -122,7 +122,14 @@ def learn(
     curve = curves_of(points, gaussian, parameters)
 
     def make(one: Array) -> Residual:
-        return Residual(start, scale, width=settings.width, depth=settings.depth, key=one)
+        return Residual(
+            start,
+            scale,
+            width=settings.width,
+            depth=settings.depth,
+            key=one,
+            level=slope is not None,
+        )
 
     networks, names, histories, notes = [], [], [], []
     weights = settings.weights if slope is not None else (0.0,)
