@@ -106,3 +106,15 @@ def coefficient_scale(r: np.ndarray, slope: np.ndarray | None, f: int) -> np.nda
 def as_float64(residual: Residual) -> Residual:
     """The same function without the rounding of float32."""
     return jax.tree.map(lambda a: jnp.asarray(a, dtype=float), residual)
+
+
+def mean_residual(residuals: tuple[Residual, ...], y: Array) -> Scalar:
+    """The mean of several at y (F,), in float64."""
+    values = [as_float64(residual)(y) for residual in residuals]
+    return sum(values[1:], values[0]) / len(values)
+
+
+@eqx.filter_jit
+def mean_square_error(residuals: tuple[Residual, ...], y: Array, r: Array) -> Scalar:
+    """Of their mean, over y (N, F) where it should be r (N,)."""
+    return jnp.mean((jax.vmap(lambda one: mean_residual(residuals, one))(y) - r) ** 2)
