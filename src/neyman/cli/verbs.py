@@ -199,6 +199,12 @@ def simulate(
     return answer(described(given, n, to, truth, seed), source, given.digests)
 
 
+def learn(source: Source, *, to: str, resume: str | None) -> Answer:
+    from neyman.cli.learn import learn_from
+
+    return learn_from(source, to, resume)
+
+
 def check(
     source: Source,
     *,
@@ -208,9 +214,14 @@ def check(
     interval: Covering,
     toys: int,
     references: int | None,
+    against: str | None,
     resume: str | None,
     **where: Any,
 ) -> Answer:
+    if against is not None:
+        from neyman.cli.learn import compare
+
+        return compare(source, against, poi, (level or [0.95])[0], resume)
     from neyman.inference.coverage import coverage
 
     for option, number_of in (
