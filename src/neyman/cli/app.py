@@ -15,6 +15,7 @@ from neyman.cli.options import (
     ChainsKeptOption,
     Covering,
     DaskOption,
+    Folders,
     Form,
     KeptOption,
     Level,
@@ -299,4 +300,22 @@ def check(
     Example: neyman check workspace.json --poi mu --at mu=0.5,1,2 --level 0.95 --toys 4000
 
     Example: neyman check workspace.json --interval limit --at mu=1 --workers 2 --seed 1
+    """
+
+
+@functools.partial(verb, on=Folders)
+def report(
+    *,
+    to: Annotated[
+        str, typer.Option("-o", "--to", metavar="FILE", help="The page to write.")
+    ] = "report.html",
+) -> None:
+    """One self-contained HTML page of results and surrogates.
+
+    With the status, the numbers, the plots and the provenance of each; it loads nothing from
+    elsewhere and runs no script.
+
+    Example: neyman report results/limit results/fit -o report.html
+
+    Example: neyman report search.onnx
     """
