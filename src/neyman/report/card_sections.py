@@ -24,6 +24,7 @@ from neyman.report.script import script
 from neyman.report.validation import (
     HpdiErrors,
     LimitErrors,
+    LimitValues,
     Marginals,
     ProfileErrors,
     Training,
@@ -116,13 +117,17 @@ def _of_limits(poi: str, limits: LimitErrors) -> Html:
     exact, ours = limits.exact.values, limits.surrogate.values
     off = [b / a - 1.0 if a and b is not None else None for a, b in zip(exact, ours)]
     rows = [
-        ("exact", *map(number, exact)),
-        ("surrogate", *map(number, ours)),
+        (f"exact{_failed(limits.exact)}", *map(number, exact)),
+        (f"surrogate{_failed(limits.surrogate)}", *map(number, ours)),
         ("difference", *("–" if x is None else f"{100 * x:+.2g} %" for x in off)),
     ]
     how = f" ({limits.method})" if limits.method else ""
     said = f"{100 * limits.level:g} % upper limits on {poi}{how}:"
     return joined([paragraph(said), table(("", *BANDS[: len(exact)]), rows)])
+
+
+def _failed(values: LimitValues) -> str:
+    return " (failed)" if values.failed else ""
 
 
 def _of_hpdi(poi: str, h: HpdiErrors) -> Html:
@@ -192,7 +197,7 @@ def _parameters(card: Card) -> list[Html]:
     said = (
         "Which constraints log L contains, the file does not say."
         if known is None
-        else f"log L contains the terms of {len(known)} constraints."
+        else f"Number of constraints whose terms log L contains: {len(known)}."
     )
     shown = table(head, rows)
     listed = shown if len(rows) <= FEW else details(f"All {len(rows)} parameters", shown)

@@ -44,7 +44,8 @@ class Entry:
 
     title: str
     kind: str
-    status: Status
+    status: Status | None
+    """None for a surrogate, which is no result."""
     body: Html
     digests: dict[str, str]
 
@@ -114,7 +115,7 @@ def _of_surrogate(path: pathlib.Path, title: str, document: Any) -> Entry:
                     raise InputError(place, "is no object", "write the folder anew")
     card = Card(path.name, len(data), like, **known)
     body = card_sections(card, level=3)
-    return Entry(title, "surrogate", Status.FINE, body, {str(path): digest(data)})
+    return Entry(title, "surrogate", None, body, {str(path): digest(data)})
 
 
 def _notes(listed: Any, place: str) -> list[Note]:
@@ -124,8 +125,10 @@ def _notes(listed: Any, place: str) -> list[Note]:
         raise InputError(place, "its notes are damaged", "make it anew") from None
 
 
-def badge(status: Status) -> Html:
+def badge(status: Status | None) -> Html:
     """Fine, warning or failed, in words and in colour."""
+    if status is None:
+        return Html("")
     word = WORDS[status.severity]
     return element("span", word, class_=word)
 

@@ -37,6 +37,8 @@ th, td { text-align: left; vertical-align: top; padding: .2rem .9rem .2rem 0;
          border-bottom: 1px solid #e4e4e4; }
 th { font-weight: 600; }
 .wide { overflow-x: auto; }
+td > .wide > table { margin: 0; }
+td > .wide > table tr:last-child > td { border-bottom: 0; }
 pre { background: #f6f6f4; padding: .8rem 1rem; overflow-x: auto; font-size: 13px;
       line-height: 1.4; }
 code, pre { font-family: ui-monospace, "DejaVu Sans Mono", monospace; }
@@ -50,7 +52,7 @@ summary { cursor: pointer; color: #0072b2; }
 .warning { background: #fbeecb; color: #6b4600; }
 .failed { background: #f7dccd; color: #8a2f00; }
 .quiet { color: #666; }
-@media print { body { max-width: none; margin: 0; } details { display: block; } }
+@media print { body { max-width: none; margin: 0; } pre { white-space: pre-wrap; } }
 """
 
 

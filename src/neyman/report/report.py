@@ -43,4 +43,5 @@ def report(paths: Sequence[str | pathlib.Path]) -> Page:
 
 
 def _section(entry: Entry, anchor: str) -> Html:
-    return section(f"{entry.title}: {entry.kind}", badge(entry.status), entry.body, id=anchor)
+    title = entry.title if entry.title == entry.kind else f"{entry.title}: {entry.kind}"
+    return section(title, badge(entry.status), entry.body, id=anchor)
