@@ -4,11 +4,14 @@ Every module that needs jax imports it from here, so that `import neyman` alone 
 The cache lies in the user's cache folder; `NEYMAN_CACHE_DIR` names another, and an empty
 `NEYMAN_CACHE_DIR` switches it off. On the matrices of a fit, handing work to a second thread
 costs as much CPU as the work (measured: 1.0 instead of 0.55 ms for a fit of 64 parameters);
-many fits are shared between processes instead. `NEYMAN_THREADS` asks for more threads.
+many fits are shared between processes instead. `NEYMAN_THREADS` asks for more threads. For
+the same reason a program runs in the thread that calls it, not in one of its own.
 """
 
+import functools
 import os
 import pathlib
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -30,8 +33,37 @@ def _cache_folder() -> str:
 
 
 jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_cpu_enable_async_dispatch", False)
 if _cache_folder():
     jax.config.update("jax_compilation_cache_dir", _cache_folder())
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
-__all__ = ["Array", "Scalar", "jax", "jnp"]
+OLDER_EMITTERS = {"xla_cpu_use_fusion_emitters": False}
+"""XLA's older code for fused loops: a program of 450 kernels, the gradient of a xenon likelihood,
+compiles in 4.7 instead of 7.4 CPU s and runs as fast."""
+
+
+def quick_jit(f: Callable) -> Callable:
+    """`jax.jit` for large programs that are called from Python, not from other programs."""
+
+    @functools.cache
+    def program() -> Callable:
+        return jax.jit(f, compiler_options=known_options(OLDER_EMITTERS))
+
+    @functools.wraps(f)
+    def call(*args):
+        return program()(*args)
+
+    return call
+
+
+def known_options(options: Mapping[str, bool]) -> dict[str, bool]:
+    """`options` where this version of XLA knows them all, else none."""
+    try:
+        jax.jit(lambda x: x, compiler_options=dict(options)).lower(0.0).compile()
+    except jax.errors.JaxRuntimeError:
+        return {}
+    return dict(options)
+
+
+__all__ = ["Array", "Scalar", "jax", "jnp", "known_options", "quick_jit"]

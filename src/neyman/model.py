@@ -31,16 +31,11 @@ class Data(NamedTuple):
 
 
 class Derivatives(NamedTuple):
-    """-log p, its gradient (P,) and its Hessian (P, P) with respect to theta.
-
-    `information` (P, P) is positive semi-definite and stands in for a Hessian that is not, far
-    from the maximum: the Fisher information where a model knows it.
-    """
+    """-log p, its gradient (P,) and its Hessian (P, P) with respect to theta."""
 
     value: Scalar
     gradient: Array
     hessian: Array
-    information: Array | None = None
 
 
 class Outside(NamedTuple):
@@ -110,22 +105,28 @@ class Model(eqx.Module):
         value, gradient = jax.value_and_grad(negative)(theta)
         return Derivatives(value, gradient, jax.hessian(negative)(theta))
 
+    def main_information(self, theta: Array) -> Array | None:
+        """The Fisher information (P, P) of the main measurement, where a model knows it."""
+        return None
+
     def log_prob(self, theta: Array, x: Data) -> Scalar:
         """log p(x|theta), a scalar."""
         return self.main_log_prob(theta, x.main) + self.auxiliary.log_prob(theta, x.auxiliary)
 
     def derivatives(self, theta: Array, x: Data) -> Derivatives:
         """-log p(x|theta) with gradient and Hessian."""
-        value, gradient, hessian, information = self.main_derivatives(theta, x.main)
+        value, gradient, hessian = self.main_derivatives(theta, x.main)
         terms = self.auxiliary.derivatives(theta, x.auxiliary)
-        xp = theta.__array_namespace__()
-        constraints = xp.diag(terms.curvature)
-        return Derivatives(
-            value + terms.value,
-            gradient + terms.gradient,
-            hessian + constraints,
-            None if information is None else information + constraints,
-        )
+        constraints = theta.__array_namespace__().diag(terms.curvature)
+        return Derivatives(value + terms.value, gradient + terms.gradient, hessian + constraints)
+
+    def information(self, theta: Array, x: Data) -> Array | None:
+        """The Fisher information (P, P) of the main measurement and the curvature of the
+        auxiliary ones: positive semi-definite, so that it stands in for a Hessian that is not.
+        """
+        main = self.main_information(theta)
+        terms = self.auxiliary.derivatives(theta, x.auxiliary)
+        return None if main is None else main + theta.__array_namespace__().diag(terms.curvature)
 
     def sample(self, key: Array, theta: Array) -> Data:
         """One draw of everything that is measured, auxiliary measurements included."""
@@ -173,6 +174,11 @@ class Likelihood(eqx.Module):
     @abc.abstractmethod
     def derivatives(self, theta: Array) -> Derivatives:
         """-log L(theta) with gradient and Hessian."""
+
+    def information(self, theta: Array) -> Array | None:
+        """A matrix (P, P), positive semi-definite, that stands in for a Hessian that is not, far
+        from the maximum: the Fisher information where a model knows it."""
+        return None
 
     @abc.abstractmethod
     def rename(self, names: Mapping[str, str]) -> "Likelihood":
@@ -287,6 +293,9 @@ class ObservedLikelihood(Likelihood):
     def derivatives(self, theta: Array) -> Derivatives:
         return self.model.derivatives(theta, self.data)
 
+    def information(self, theta: Array) -> Array | None:
+        return self.model.information(theta, self.data)
+
     def rename(self, names: Mapping[str, str]) -> "ObservedLikelihood":
         return ObservedLikelihood(self.model.rename(names), self.data)
 
@@ -381,19 +390,23 @@ class JointModel(Model):
     def main_derivatives(self, theta: Array, main: tuple) -> Derivatives:
         xp = theta.__array_namespace__()
         parts = [part.main_derivatives(t, x) for part, t, x in self._each(theta, main)]
-
-        def embedded(matrices):
-            padded = [xp.pad(m, (0, 1))[i][:, i] for m, i in zip(matrices, self.inverse)]
-            return sum(padded[1:], padded[0])
-
         gradients = [xp.pad(d.gradient, (0, 1))[i] for d, i in zip(parts, self.inverse)]
-        known = [d.information for d in parts if d.information is not None]
         return Derivatives(
             sum(d.value for d in parts),
             sum(gradients[1:], gradients[0]),
-            embedded([d.hessian for d in parts]),
-            embedded(known) if len(known) == len(parts) else None,
+            self._embedded([d.hessian for d in parts]),
         )
+
+    def main_information(self, theta: Array) -> Array | None:
+        parts = [part.main_information(theta[i]) for part, i in zip(self.parts, self.place)]
+        known = [information for information in parts if information is not None]
+        return self._embedded(known) if len(known) == len(parts) else None
+
+    def _embedded(self, matrices: list[Array]) -> Array:
+        """The sum of one matrix a part, each in its place in theta, (P, P)."""
+        xp = matrices[0].__array_namespace__()
+        padded = [xp.pad(m, (0, 1))[i][:, i] for m, i in zip(matrices, self.inverse)]
+        return sum(padded[1:], padded[0])
 
     def main_sample(self, key: Array, theta: Array) -> tuple:
         keys = jax.random.split(key, len(self.parts))

@@ -54,10 +54,20 @@ def test_automatic_differentiation_agrees_with_the_closed_form(like):
 
 
 def test_information_is_positive_semidefinite(like):
-    information = like.derivatives(jnp.asarray(point(like))).information
+    information = like.information(jnp.asarray(point(like)))
     if information is None:
         pytest.skip("the model has no closed form for its Fisher information")
     assert np.linalg.eigvalsh(information).min() > -1e-9
+
+
+def test_information_is_the_hessian_of_the_asimov_data(like):
+    theta = jnp.asarray(point(like))
+    information = like.information(theta)
+    if information is None:
+        pytest.skip("the model has no closed form for its Fisher information")
+    x = like.model.expected(theta)._replace(auxiliary=like.data.auxiliary)
+    hessian = like.model.derivatives(theta, x).hessian
+    np.testing.assert_allclose(information, hessian, rtol=1e-9, atol=1e-9)
 
 
 def test_eager_equals_compiled(like):

@@ -201,7 +201,7 @@ def test_what_is_stored_is_not_computed_again(tmp_path, two):
 def test_more_jobs_can_follow_under_later_indices(tmp_path):
     store = ChunkStore(tmp_path / "s", jobs.SPEC)
     list(execute(jobs.toys, range(3), store=store))
-    results = list(execute(jobs.fails_on_3, range(3, 6), store=store, first=3, retries=0))
+    results = list(execute(jobs.fails_on_3, range(3, 6), store=store, numbers=[3, 4, 5], retries=0))
     assert results[0] == Failed(3, "ZeroDivisionError: of course", 1)
     assert store.indices() == (0, 1, 2, 4, 5)
     assert equal(list(execute(jobs.toys, range(6), store=store)), EXPECTED[:6])

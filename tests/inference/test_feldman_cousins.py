@@ -8,11 +8,11 @@ from scipy.stats import poisson
 import neyman as ny
 from neyman.inference import toy_construction
 from neyman.inference.construction import gaussian_interval, poisson_interval
+from neyman.inference.distribution import PValue
 from neyman.inference.feldman_cousins import EndSearch
 from neyman.inference.profile import Profile
 from neyman.inference.toy_construction import Construction
 from neyman.inference.toy_test import Workplace
-from neyman.inference.toys import PValue
 from neyman.likelihoods.counting import counting, gaussian
 from neyman.model import Data
 from neyman.status import InputError, Status

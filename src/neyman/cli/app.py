@@ -179,6 +179,7 @@ def interval(
     toys: TestedOption = 10_000,
     workers: WorkersOption = 1,
     dask: DaskOption = None,
+    resume: KeptOption = None,
 ) -> None:
     """Confidence interval, from the profile likelihood or from toys.
 
@@ -202,6 +203,7 @@ def contour(
     toys: TestedOption = 2_000,
     workers: WorkersOption = 1,
     dask: DaskOption = None,
+    resume: KeptOption = None,
 ) -> None:
     """Confidence regions of two parameters, as curves.
 
@@ -220,13 +222,16 @@ def sample(
         typer.Option(metavar="N", help="Draws a chain, 1000; nested: live points, 500."),
     ] = None,
     chains: Annotated[
-        int | None, typer.Option(metavar="N", help="Chains, or walkers of an ensemble.")
+        int | None, typer.Option(metavar="N", help="Chains, walkers, or runs of nested sampling.")
     ] = None,
+    workers: WorkersOption = 1,
+    dask: DaskOption = None,
     resume: ChainsKeptOption = None,
 ) -> None:
     """Posterior: draws, intervals of highest density, diagnostics.
 
-    Constraint terms act as priors; other parameters are flat between their bounds.
+    Constraint terms act as priors; other parameters are flat between their bounds. Workers share
+    groups of 4 to 16 chains, ensembles of walkers, or runs of nested sampling.
 
     Example: neyman sample workspace.json --draws 2000 --seed 1 --plot corner.png
 
@@ -274,6 +279,25 @@ def simulate(
 
 
 @verb
+def learn(
+    *,
+    to: Annotated[
+        str, typer.Option("-o", "--to", metavar="FILE", help="The surrogate's file.")
+    ] = "surrogate.onnx",
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Keep points, training and chains there; go on."),
+    ] = None,
+) -> None:
+    """Train a surrogate of any likelihood, and write it as one ONNX file.
+
+    FILE is a job (.toml) that names the source; the file carries what was measured of its errors.
+
+    Example: neyman learn surrogate.toml -o search.onnx --resume work
+    """
+
+
+@verb
 def check(
     *,
     poi: Poi = None,
@@ -288,6 +312,10 @@ def check(
         int | None,
         typer.Option(metavar="N", help="Toys behind each interval that is made of toys."),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The source of a surrogate FILE, to compare it with."),
+    ] = None,
     workers: WorkersOption = 1,
     dask: DaskOption = None,
     resume: KeptOption = None,
@@ -299,7 +327,12 @@ def check(
 
     Example: neyman check workspace.json --poi mu --at mu=0.5,1,2 --level 0.95 --toys 4000
 
+    With --against, how far a surrogate departs from its source: profile, limits, intervals,
+    draws.
+
     Example: neyman check workspace.json --interval limit --at mu=1 --workers 2 --seed 1
+
+    Example: neyman check search.onnx --against workspace.json
     """
 
 

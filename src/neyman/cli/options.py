@@ -148,10 +148,11 @@ PrecisionOption = Annotated[
     typer.Option("--precision", metavar="P", help="Toys are enough at this relative error."),
 ]
 WorkersOption = Annotated[
-    int, typer.Option("--workers", metavar="N", help="Processes that throw toys.")
+    int, typer.Option("--workers", metavar="N", help="Processes that share the work.")
 ]
 DaskOption = Annotated[
-    str | None, typer.Option("--dask", metavar="ADDR", help="A Dask scheduler, for toys.")
+    str | None,
+    typer.Option("--dask", metavar="ADDR", help="A Dask scheduler, whose workers share it."),
 ]
 AtOption = Annotated[
     Texts, typer.Option("--at", metavar="NAME=V[,V..]", help="The truth, or truths; repeatable.")

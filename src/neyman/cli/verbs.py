@@ -148,9 +148,11 @@ def sample(
     draws: int | None,
     chains: int | None,
     resume: str | None,
+    **where: Any,
 ) -> Answer:
     from neyman.inference.sampling.sample import sample as draw
 
+    place = workplace(**where, folder=resume)
     given = read(source)
     result = draw(
         given.like,
@@ -158,7 +160,7 @@ def sample(
         sampler=sampler.value,
         draws=draws,
         chains=chains,
-        folder=resume,
+        workplace=place,
     )
     return answer(result, source, given.digests, pictures={"corner": Picture(result)})
 
@@ -190,6 +192,12 @@ def simulate(
     return answer(described(given, n, to, truth, seed), source, given.digests)
 
 
+def learn(source: Source, *, to: str, resume: str | None) -> Answer:
+    from neyman.cli.learn import learn_from
+
+    return learn_from(source, to, resume)
+
+
 def check(
     source: Source,
     *,
@@ -199,9 +207,14 @@ def check(
     interval: Covering,
     toys: int,
     references: int | None,
+    against: str | None,
     resume: str | None,
     **where: Any,
 ) -> Answer:
+    if against is not None:
+        from neyman.cli.learn import compare
+
+        return compare(source, against, poi, (level or [0.95])[0], resume)
     from neyman.inference.coverage import coverage
 
     for option, number_of in (
@@ -234,7 +247,7 @@ def report(source: Folders, *, to: str) -> Answer:
 
 
 def workplace(workers: int, dask: str | None, folder: str | None = None) -> Workplace:
-    """Where toys are thrown and kept."""
+    """Where toys are thrown, or chains run, and kept."""
     if not 1 <= workers <= MAX_WORKERS:
         raise InputError(f"--workers {workers}", "is out of range", f"use 1 to {MAX_WORKERS}")
     if dask is not None and workers != 1:

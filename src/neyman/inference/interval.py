@@ -72,7 +72,7 @@ def interval(
             notes=model_notes(like) + profile.notes(upper, lower) + few + low_note + high_note,
             provenance=provenance_of(like),
         )
-    with Construction(like, (name,), key, workplace) as test:
+    with Construction(like, (name,), key, workplace, [level]) as test:
         step = 0.5 * np.sqrt(threshold) * profile.sigma
         low, high = (
             EndSearch(test, profile, side, 1.0 - level, toys).find(step) for side in (-1.0, 1.0)

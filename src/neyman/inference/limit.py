@@ -79,7 +79,7 @@ def upper_limit(
     method, reason = chosen(null, test)
     notes = test.notes(found.largest) + beyond
     if method == "toys" and np.any(np.isfinite(found.roots)):
-        purpose = {"limit": level, "toys": toys, "precision": precision}
+        purpose = {"limit": level, "precision": precision}
         with ToyTest(test, key, workplace, purpose) as tried:
             thrown = find_roots(tried, found.roots, 1.0 - level, toys, precision)
         found = Found.of_toys(thrown)

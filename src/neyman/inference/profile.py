@@ -99,7 +99,9 @@ class Profile:
         fits = {f"{self.poi} = {mu:g}: ": found for mu, found in known.items()}
         if self._best is not None:
             fits = {"best fit: ": self._best} | fits
-        thetas = np.reshape([f.theta for f in fits.values()], (len(fits), len(self.like.parameters)))
+        thetas = np.reshape(
+            [f.theta for f in fits.values()], (len(fits), len(self.like.parameters))
+        )
         outside = domain_notes(self.like, thetas)
         failed = {w: f for w, f in fits.items() if int(f.status) != Status.FINE}
         if not failed:

@@ -1,27 +1,29 @@
 """BFGS in a box, for likelihoods whose Hessian is dear: each step costs one gradient or two.
 
 Minimises f = -log L over lower <= theta <= upper. The parameters that float and are not held by
-a bound take the step d = -B^-1 gradient, clipped to the box and halved until f falls by a part of
-what the gradient promises (Armijo); B is then updated by the change of the gradient (BFGS with
-Powell's damping, which keeps it positive definite; Nocedal and Wright, Numerical Optimization,
-2nd ed., procedure 18.2). It begins as the Hessian at a near minimum, where one is known: then a
-fit takes a few steps; else as the constraints' widths say. Fits that begin without a Hessian end
-with the exact one, by central differences of the gradient (2 P gradients), and with steps of
-Newton's method that use it. Converged is a fit whose decrement gradient^T B^-1 gradient, twice
-the distance to the minimum in log L, is below `TOLERANCE`.
+a bound take the step d = -B^-1 gradient, clipped to the box and shortened, to where a parabola
+through its ends is lowest, until f falls by a part of what the gradient promises (Armijo); B is
+then updated by the change of the gradient (BFGS with Powell's damping, which keeps it positive
+definite; Nocedal and Wright, Numerical Optimization, 2nd ed., procedure 18.2). It begins as the
+Hessian at a near minimum, where one is known: then a fit takes a few steps. Else it begins as
+the Hessian at the start, by differences of P gradients, with the absolute values of its
+eigenvalues (Dauphin et al., arXiv:1406.2572); such fits end with the exact one, by central
+differences (2 P gradients), and with steps of Newton's method that use it. Converged is a fit
+whose decrement gradient^T B^-1 gradient, twice the distance to the minimum in log L, is below
+`TOLERANCE`.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from neyman._jax import Array, Scalar, jax
+from neyman._jax import Array, Scalar, jax, quick_jit
 from neyman.model import Derivatives, Likelihood
 from neyman.status import Status
 
 TOLERANCE = 1e-10
 MAX_STEPS = 200
-MOST_HALVINGS = 25
+MOST_SHORTENINGS = 25
 STEP = 1e-4
 """Of the differences for the Hessian, in standard deviations."""
 
@@ -61,8 +63,10 @@ def descend(
     point = evaluate(like, theta)
     if not _finite(point):
         return Descent(point, np.eye(len(p)), np.inf, 0, int(Status.NOT_FINITE))
-    metric = np.diag(_widths(like) ** -2.0) if near is None else _positive(np.asarray(near))
-    found = _bfgs(like, point, free, metric)
+    begun = _one_sided(like, point, free) if near is None else np.asarray(near)
+    if not np.all(np.isfinite(begun)):
+        begun = np.diag(_widths(like) ** -2.0)
+    found = _bfgs(like, point, free, _positive(begun))
     if near is not None or found.status != int(Status.FINE):
         return found
     exact = hessian(like, found.point.theta, free)
@@ -76,7 +80,7 @@ def evaluate(like: Likelihood, theta: np.ndarray) -> Point:
     return Point(theta, float(value), np.asarray(gradient))
 
 
-@jax.jit
+@quick_jit
 def _value_and_gradient(like, theta) -> tuple[Scalar, Array]:
     return jax.value_and_grad(lambda t: -like.log_prob(t))(theta)
 
@@ -84,12 +88,27 @@ def _value_and_gradient(like, theta) -> tuple[Scalar, Array]:
 def hessian(like: Likelihood, theta: np.ndarray, free: np.ndarray) -> np.ndarray:
     """The Hessian of -log L (P, P), by differences of the gradient; 0 for what does not float."""
     p = like.parameters
+    floating = free[:, None] & free[None, :]
+    if not like.differentiable:  # whose gradient is of differences itself, which it knows to take
+        return np.where(floating, np.asarray(like.derivatives(theta).hessian), 0.0)
     rows = np.zeros((len(theta), len(theta)))
     for i in np.flatnonzero(free).tolist():
         h = STEP * _widths(like)[i]
         ends = np.clip([theta[i] - h, theta[i] + h], p.lower[i], p.upper[i])
         low, high = (evaluate(like, _with(theta, i, end)) for end in ends)
         rows[i] = (high.gradient - low.gradient) / (ends[1] - ends[0])
+    return np.where(floating, 0.5 * (rows + rows.T), 0.0)
+
+
+def _one_sided(like: Likelihood, point: Point, free: np.ndarray) -> np.ndarray:
+    """`hessian`, good to `STEP`, from the gradient at `point` and P others."""
+    p = like.parameters
+    rows = np.zeros((len(point.theta), len(point.theta)))
+    for i in np.flatnonzero(free).tolist():
+        h = STEP * _widths(like)[i]
+        end = point.theta[i] + (h if point.theta[i] + h <= p.upper[i] else -h)
+        beside = evaluate(like, _with(point.theta, i, end)).gradient
+        rows[i] = (beside - point.gradient) / (end - point.theta[i])
     floating = free[:, None] & free[None, :]
     return np.where(floating, 0.5 * (rows + rows.T), 0.0)
 
@@ -122,17 +141,18 @@ def _bfgs(like: Likelihood, point: Point, free: np.ndarray, metric: np.ndarray) 
 
 
 def _shortened(like: Likelihood, point: Point, direction: np.ndarray) -> Point | None:
-    """The first of the step and its halves that goes down far enough; None where none does."""
+    """The step, or the first shorter one that goes down far enough; None where none does."""
     p = like.parameters
     part = 1.0
-    for _ in range(MOST_HALVINGS):
+    for _ in range(MOST_SHORTENINGS):
         trial = np.clip(point.theta + part * direction, p.lower, p.upper)
         trial = np.where(direction == 0, point.theta, trial)
         new = evaluate(like, trial)
         promised = point.gradient @ (trial - point.theta)
         if _finite(new) and new.value <= point.value + 1e-4 * promised + _noise(point):
             return new
-        part *= 0.5
+        bend = new.value - point.value - promised  # where a parabola is lowest
+        part *= np.clip(-0.5 * promised / bend, 0.1, 0.5) if bend > 0 else 0.5
     return None
 
 

@@ -1,5 +1,6 @@
 """log L at many points, in chunks that are stored, so that a run that was killed goes on."""
 
+import functools
 import math
 import pathlib
 from typing import Any
@@ -84,4 +85,5 @@ def _values_and_slopes(like: Likelihood, theta: Array) -> tuple[Array, Array]:
 
 @eqx.filter_jit
 def _values(like: Likelihood, theta: Array) -> Array:
-    return jax.lax.map(like.log_prob, theta) if like.dear else jax.vmap(like.log_prob)(theta)
+    many = functools.partial(jax.lax.map, like.log_prob) if like.dear else jax.vmap(like.log_prob)
+    return jnp.asarray(many(theta))

@@ -1,5 +1,6 @@
 """A likelihood at a temperature: log L/T, whose posterior reaches further into the tails."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,7 +49,12 @@ class Tempered(Likelihood):
         return Derivatives(found.value / t, found.gradient / t, found.hessian / t, information)
 
     def rename(self, names: Mapping[str, str]) -> "Tempered":
-        return Tempered(self.like.rename(names), self.temperature)
+        return dataclasses.replace(self, like=self.like.rename(names))
 
     def replace(self, name: str, **changes: Any) -> "Tempered":
-        return Tempered(self.like.replace(name, **changes), self.temperature)
+        return dataclasses.replace(self, like=self.like.replace(name, **changes))
+
+
+def tempered(like: Likelihood, temperature: float) -> Tempered:
+    """log L/T of `like`."""
+    return Tempered(like=like, temperature=temperature)  # ty: ignore[missing-argument]

@@ -30,7 +30,7 @@ from neyman.inference.newton import Minimum
 from neyman.inference.profile import Profile
 from neyman.inference.sampling.sample import sample
 from neyman.jobs.ask import Folder, ask, inside
-from neyman.jobs.tempered import Tempered
+from neyman.jobs.tempered import tempered
 from neyman.likelihoods.surrogate.curve import CURVE
 from neyman.likelihoods.surrogate.gaussian import raised
 from neyman.likelihoods.surrogate.points import Points
@@ -118,7 +118,7 @@ def laid_out(
         parts["gaussian"] = around_maximum(rng, p, found, count)
         return Layout.of(parts)
     floating = int(free.sum())
-    hotter = Tempered(like, 1.0 + 3.0 * math.sqrt(2.0 / floating))
+    hotter = tempered(like, 1.0 + 3.0 * math.sqrt(2.0 / floating))
     parts["posterior"] = drawn(like, key, shares["posterior"], inside(folder, "posterior"))
     parts["tail"] = drawn(hotter, key, shares["tail"], inside(folder, "tail"))
     return Layout.of(parts)
@@ -199,9 +199,7 @@ def around_curve(
     return reflected(p, moved)
 
 
-def around_maximum(
-    rng: np.random.Generator, p: Parameters, found: Minimum, n: int
-) -> np.ndarray:
+def around_maximum(rng: np.random.Generator, p: Parameters, found: Minimum, n: int) -> np.ndarray:
     """n points of Gaussians of several widths, (n, P)."""
     scale = WIDE * rng.uniform(size=(n, 1))
     noise = scale * rng.normal(size=(n, len(p)))

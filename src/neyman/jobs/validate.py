@@ -6,6 +6,7 @@
     within_sigma  the largest |difference of 2 log L| among points that lie within n = 1 ... 5
                   standard deviations, i.e. 2 (max log L - log L) below the quantile of chi2 with F
                   degrees of freedom that has the probability of n sigma
+    residuals     that difference, and the depth in sigma, of each of those points
     weights       draws of the surrogate weighted by exp(log L exact - log L surrogate): the part of
                   them that is effective, (sum w)^2/(n sum w^2), 1 for an exact surrogate
     marginals     two-sample Kolmogorov-Smirnov tests of each parameter, of thinned draws of both
@@ -34,6 +35,7 @@ from neyman.likelihoods.surrogate.likelihood import OnnxLikelihood
 from neyman.model import Likelihood
 from neyman.parameters import Parameters
 from neyman.results import Limit, Samples
+from neyman.results.base import finite
 from neyman.status import Severity
 
 DEEPEST = 9.0
@@ -79,7 +81,12 @@ def validate(
     asked = ask(exact, thetas, None if where is None else where / "asked", slopes=False)[0]
     off = ask(surrogate, thetas, slopes=False)[0] - asked
     top = Profile(exact, pois[0]).best.value if pois else -float(np.max(asked))
-    found["within_sigma"] = within_sigma(2.0 * (-top - asked), 2.0 * off, own.draws.shape[-1])
+    depth, f = 2.0 * (-top - asked), own.draws.shape[-1]
+    found["within_sigma"] = within_sigma(depth, 2.0 * off, f)
+    found["residuals"] = {
+        "sigma": scipy.stats.norm.isf(0.5 * scipy.stats.chi2.sf(depth, f)).tolist(),
+        "error": (2.0 * off).tolist(),
+    }
     weight = _weights(-off[draws])
     found["weights"] = {
         "effective_fraction": float(np.sum(weight) ** 2 / np.sum(weight**2) / len(weight)),
@@ -97,6 +104,18 @@ def validate(
     found["marginals"] = marginals(own, theirs)
     found["hpdi"] = hpdi_errors(own, theirs.draws.reshape(-1, len(theirs.names)), None, pois)
     return found
+
+
+def summarised(validation: dict[str, Any]) -> dict[str, Any]:
+    """The numbers without the points and values that they are of, for a file's metadata."""
+    short = {key: value for key, value in validation.items() if key != "residuals"}
+    lists = ("values", "exact", "surrogate")
+    short["profile"] = {
+        poi: {key: value for key, value in found.items() if key not in lists}
+        for poi, found in validation["profile"].items()
+    }
+    short["marginals"] = {k: v for k, v in validation["marginals"].items() if k != "p"}
+    return finite(short)
 
 
 def profile_errors(exact: Likelihood, surrogate: Likelihood, poi: str) -> dict[str, Any]:
@@ -217,7 +236,7 @@ def _summary(values: dict[str, float], least: float) -> dict[str, Any]:
 def hpdi_errors(
     ours: Samples, reference: np.ndarray, weight: np.ndarray | None, pois: Sequence[str]
 ) -> dict[str, Any]:
-    """Intervals of both for the parameters of interest, and the largest difference of their ends."""
+    """Intervals of both for the parameters of interest, and by how much their ends differ."""
     flat = ours.draws.reshape(-1, len(ours.names))
     found = {}
     for poi in pois:

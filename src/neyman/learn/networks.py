@@ -33,15 +33,13 @@ class ResidualMLP(eqx.Module):
     ):
         first, *between, last = jax.random.split(key, depth + 1)
         self.first = eqx.nn.Linear(inputs, width, dtype=jnp.float32, key=first)
-        self.blocks = tuple(
-            eqx.nn.Linear(width, width, dtype=jnp.float32, key=k) for k in between
-        )
+        self.blocks = tuple(eqx.nn.Linear(width, width, dtype=jnp.float32, key=k) for k in between)
         self.last = eqx.nn.Linear(width, outputs, dtype=jnp.float32, key=last)
         self.activation = activation
 
     def __call__(self, x: Array) -> Array:
         activate = ACTIVATIONS[self.activation]
-        h = activate(self.first(x))
+        h = activate(self.first(jnp.asarray(x)))
         for block in self.blocks:
             h = h + activate(block(h))
         return self.last(h)

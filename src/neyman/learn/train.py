@@ -125,7 +125,8 @@ def train(
     with progress_bar(label) as progress:
         while len(history) < plan.epochs and np.any(np.asarray(state.waited) < plan.patience):
             epoch_key = jax.random.fold_in(key, len(history))
-            state, losses = _epoch(state, static, loss, data, held_out, epoch_key, plan, steps)
+            with jax.numpy_dtype_promotion("standard"):  # optax relies on it
+                state, losses = _epoch(state, static, loss, data, held_out, epoch_key, plan, steps)
             history = np.concatenate([history, np.asarray(losses, dtype=float)[None]])
             progress(len(history), plan.epochs)
             if folder is not None and time.monotonic() - saved > SAVED_EVERY:

@@ -6,8 +6,8 @@ is called on the host. Its gradient is what the user gives, or central differenc
     d log L/d theta_i = [log L(theta + h_i e_i) - log L(theta - h_i e_i)]/(2 h_i)
 
 with h_i = 1e-5 of the scale on which theta_i is expected to move; and its Hessian is central
-differences of the gradient with steps of 1e-3 of that scale. Fits take such differences; samplers
-that need gradients are refused where there is none.
+differences of the gradient with steps of 1e-3 of that scale. No step leaves the bounds. Fits
+take such differences; samplers that need gradients are refused where there is none.
 """
 
 import dataclasses
@@ -52,7 +52,7 @@ def likelihood(
     if gradient is None and _traces(f, theta):
         probe = [f(jnp.asarray(t)) for t in _probes(known)]
         return FunctionLikelihood(names=known, f=f, sha=_digest(probe))  # ty: ignore[missing-argument]
-    host = Host(f, gradient, _scale(known))
+    host = Host(f, gradient, _scale(known), known.lower, known.upper)
     for call, shape in ((host.value, ()), (host.gradient, theta.shape)):
         if call(theta).shape != shape:
             problem = f"returns an array of shape {call(theta).shape}"
@@ -154,7 +154,9 @@ class HostLikelihood(Likelihood):
         return dataclasses.replace(self, names=self.names.rename(names))
 
     def replace(self, name: str, **changes: Any) -> "HostLikelihood":
-        return dataclasses.replace(self, names=self.names.replace(name, **changes))
+        names = self.names.replace(name, **changes)
+        host = dataclasses.replace(self.host, lower=names.lower, upper=names.upper)
+        return dataclasses.replace(self, names=names, host=host)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -165,7 +167,10 @@ class Host:
     own: Function | None
     """The gradient that the user gives."""
     scale: np.ndarray
-    """(P,)"""
+    """How far each parameter is expected to move, (P,)."""
+    lower: np.ndarray
+    """(P,), beyond which nothing is asked; so is `upper`."""
+    upper: np.ndarray
 
     def value(self, theta: np.ndarray) -> np.ndarray:
         return np.asarray(self._run(self.f, theta), dtype=np.float64)
@@ -183,8 +188,14 @@ class Host:
         self, f: Callable[[np.ndarray], np.ndarray], theta: np.ndarray, step: float
     ) -> np.ndarray:
         h = step * np.maximum(self.scale, 1e-3 * np.abs(theta))
-        moves = np.diag(h)
-        return np.array([(f(theta + d) - f(theta - d)) / (2.0 * s) for d, s in zip(moves, h)])
+        high = np.minimum(theta + h, np.maximum(self.upper, theta))
+        low = np.maximum(theta - h, np.minimum(self.lower, theta))
+        rows = []
+        for i in range(len(theta)):
+            ends = (np.where(np.arange(len(theta)) == i, end, theta) for end in (low, high))
+            below, above = (f(end) for end in ends)
+            rows.append((above - below) / (high[i] - low[i]))
+        return np.array(rows)
 
     def _run(self, f: Function, theta: np.ndarray) -> Any:
         try:

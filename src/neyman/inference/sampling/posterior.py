@@ -88,7 +88,7 @@ class Posterior(Likelihood):
         """At z = `theta`, by the chain rule from those of log L, since a z moves one parameter."""
         z = theta
         kept = np.flatnonzero(~self.like.parameters.fixed)
-        value, gradient, hessian, _ = self.like.derivatives(self.theta(z))
+        value, gradient, hessian = self.like.derivatives(self.theta(z))
         slope, bend = _diagonal(lambda t: _bounded(self.free, t), z)
         prior_slope, prior_bend = _diagonal(self._log_prior, z)
         g, turned = gradient[kept], slope[:, None] * slope[None, :]
@@ -97,7 +97,6 @@ class Posterior(Likelihood):
             value - self.log_prior(z),
             g * slope - prior_slope,
             hessian[kept][:, kept] * turned + extra,
-            None,
         )
 
     def rename(self, names: Mapping[str, str]) -> "Posterior":

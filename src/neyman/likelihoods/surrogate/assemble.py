@@ -5,14 +5,20 @@ The domain is the box of the training points and, as a radius, the largest |y| a
 
 import dataclasses
 import math
+import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from neyman.io.fingerprint import fingerprint
+from neyman.io.onnx.graph import Graph
+from neyman.io.onnx.read import parse
+from neyman.io.onnx.write import to_bytes
+from neyman.io.provenance import digest
 from neyman.likelihoods.surrogate.domain import Domain
 from neyman.likelihoods.surrogate.export import graph_of
+from neyman.likelihoods.surrogate.file import write
 from neyman.likelihoods.surrogate.gaussian import Gaussian
 from neyman.likelihoods.surrogate.likelihood import LOG_PROB, OnnxLikelihood
 from neyman.likelihoods.surrogate.metadata import Constraint, Metadata
@@ -25,6 +31,27 @@ MARGIN = 1.0 + 1e-9
 """On the radius, for what rounding does to the farthest point."""
 
 
+class Assembled(NamedTuple):
+    """What a file holds."""
+
+    graph: Graph
+    card: Metadata
+
+    @property
+    def likelihood(self) -> OnnxLikelihood:
+        """As it would be read from its file."""
+        data = to_bytes(dataclasses.replace(self.graph, metadata=self.card.to_props()))
+        return OnnxLikelihood.of(parse(data, "surrogate"), self.card, digest(data))
+
+    def with_errors(self, errors: Mapping[str, Any]) -> "Assembled":
+        """The same with the numbers of a validation in its metadata."""
+        return self._replace(card=dataclasses.replace(self.card, errors=dict(errors)))
+
+    def write(self, path: str | pathlib.Path) -> None:
+        """Write the ONNX file, atomically."""
+        write(path, self.graph, self.card)
+
+
 def assemble(
     learned: Mapping[str, Learned],
     points: Points,
@@ -35,7 +62,7 @@ def assemble(
     poi: str | None = None,
     about: Mapping[str, str] | None = None,
     precision: str = "float32",
-) -> OnnxLikelihood:
+) -> Assembled:
     """The surrogate of one or two heads.
 
     Args:
@@ -60,12 +87,7 @@ def assemble(
         about=dict(about or {}),
     )
     graph = graph_of({name: one.head for name, one in learned.items()}, {}, precision)
-    return OnnxLikelihood.of(graph, card)
-
-
-def with_errors(like: OnnxLikelihood, errors: Mapping[str, Any]) -> OnnxLikelihood:
-    """The same with the numbers of a validation."""
-    return dataclasses.replace(like, card=dataclasses.replace(like.card, errors=dict(errors)))
+    return Assembled(graph, card)
 
 
 def domain_of(points: Points, gaussian: Gaussian) -> Domain:
@@ -78,9 +100,7 @@ def domain_of(points: Points, gaussian: Gaussian) -> Domain:
     )
 
 
-def constraints_of(
-    like: Likelihood, asimov: Likelihood | None
-) -> tuple[Constraint, ...] | None:
+def constraints_of(like: Likelihood, asimov: Likelihood | None) -> tuple[Constraint, ...] | None:
     """The auxiliary measurements whose terms are in log L; None where they are not all known."""
     if not like.constraints_known:
         return None

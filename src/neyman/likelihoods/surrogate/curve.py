@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from neyman._jax import Array, jax, jnp
+from neyman._jax import Array, Scalar, jax, jnp
 from neyman.likelihoods.surrogate.gaussian import Gaussian
 from neyman.likelihoods.surrogate.points import Points
 from neyman.parameters import Parameters
@@ -60,7 +60,7 @@ def curves_of(points: Points, gaussian: Gaussian, parameters: Parameters) -> Cur
     return Curve(gaussian.y(chosen.theta), t, np.concatenate(frees))
 
 
-def error_on_t(residual: Callable[[Array], Array], gaussian: Gaussian, curve: Curve) -> np.ndarray:
+def error_on_t(residual: Callable[[Array], Scalar], gaussian: Gaussian, curve: Curve) -> np.ndarray:
     """t_mu(surrogate) - t_mu at each point of the curves, (C,)."""
     slope, to_y = jnp.asarray(gaussian.slope), jnp.asarray(gaussian.to_y)
 

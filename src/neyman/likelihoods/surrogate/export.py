@@ -1,7 +1,8 @@
 """A learned surrogate as an ONNX graph: whitening, quadratic form and networks in one.
 
     y        = (theta - theta^) A
-    log_prob = f_0 + b.y - |y|^2/2 + mean_m (c_m0(u) + (c_m1(u) - grad s_m(0)).y + c_m2(u).y^2 - s_m(0))
+    log_prob = f_0 + b.y - |y|^2/2
+               + mean_m (c_m0(u) - s_m(0) + (c_m1(u) - grad s_m(0)).y + c_m2(u).y^2)
     distance = |y|
 
 A second head, `log_prob_asimov`, has its own theta^, A and networks. The linear terms of anchor and
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 import equinox as eqx
 import numpy as np
 
-from neyman._jax import Array
+from neyman._jax import Array, Scalar
 from neyman.io.onnx.build import Builder
 from neyman.io.onnx.graph import Graph
 from neyman.learn.networks import ResidualMLP
@@ -31,7 +32,7 @@ class Head:
     gaussian: Gaussian
     residuals: tuple[Residual, ...]
 
-    def residual(self, y: Array) -> Array:
+    def residual(self, y: Array) -> Scalar:
         """The mean of the residuals at y (F,), in float64."""
         values = [as_float64(r)(y) for r in self.residuals]
         return sum(values[1:], values[0]) / len(values)
@@ -71,7 +72,8 @@ def _residual(b: Builder, residual: Residual, y: str, share: float) -> tuple[str
     f = len(slope)
     net: ResidualMLP = residual.coefficients
     scale = share * np.asarray(residual.scale, dtype=float)
-    h = b.activation(net.activation, _linear(b, net.first, b.matmul(y, residual.directions)))
+    u = b.matmul(y, np.asarray(residual.directions))
+    h = b.activation(net.activation, _linear(b, net.first, u))
     for block in net.blocks:
         h = b.add(h, b.activation(net.activation, _linear(b, block, h)))
     weights = np.asarray(net.last.weight, dtype=float) * scale[:, None]

@@ -20,7 +20,6 @@ import numpy as np
 from neyman.io.bounded import read_raw
 from neyman.io.onnx.graph import Graph, Node
 from neyman.io.onnx.read import parse
-from neyman.io.onnx.write import write_onnx
 from neyman.io.provenance import digest
 from neyman.io.strict_json import read_json
 from neyman.likelihoods.surrogate.likelihood import LOG_PROB, OnnxLikelihood
@@ -63,6 +62,8 @@ def likelihood(path: Pathlike, side: Pathlike | None = None) -> OnnxLikelihood:
 
 def write(path: Pathlike, graph: Graph, card: Metadata) -> None:
     """Write a graph with its metadata, atomically."""
+    from neyman.io.onnx.write import write_onnx  # onnx takes a tenth of a second, and only writes
+
     write_onnx(path, dataclasses.replace(graph, metadata=card.to_props()))
 
 

@@ -26,8 +26,8 @@ from neyman.status import InputError
 LOG_PROB, ASIMOV, DISTANCE = "log_prob", "log_prob_asimov", "distance"
 ROWS = (64, 4096)
 """Points whose distances are computed at once, few or many."""
-DEAR = 3e7
-"""Weights times parameters from which on a Hessian is dear."""
+DEAR = 1e9
+"""Weights times parameters from which on a Hessian is dear: it takes some 50 ms."""
 
 
 class OnnxLikelihood(Likelihood):

@@ -162,6 +162,8 @@ def _read_csv(data: bytes, name: str) -> dict[str, np.ndarray]:
                 problem = f"has {len(row)} columns, the header {len(names)}"
                 raise InputError(f"{name}, line {line}", problem, "give a number for each column")
             rows.append(np.array(row, dtype=float))
+    except InputError:
+        raise
     except csv.Error as error:
         raise InputError(f"{name}, line {line + 1}", str(error), "write plain numbers") from None
     except ValueError:

@@ -19,6 +19,7 @@ from neyman._jax import Array, jax, jnp
 from neyman.likelihoods.xenon.fluctuations import Fluctuations, recombined
 from neyman.likelihoods.xenon.skew_normal import cdf, normal_cdf
 from neyman.likelihoods.xenon.windows import (
+    Cells,
     Recoil,
     Window,
     begins,
@@ -58,24 +59,26 @@ def quanta_matrix(
     columns = shape[1] + max(_width(recoil, window) for *_, window in panels)
     total = jnp.zeros((rows, columns))
     node = _nuclear_node if recoil.nuclear else _electronic_node
-    every = means(recoil, jnp.concatenate([jnp.asarray(p[0]) for p in panels]), c)
+    quanta, f = means(recoil, jnp.concatenate([jnp.asarray(p[0]) for p in panels]), c)
+    every = quanta, f, spans(quanta, f, recoil.nuclear)
     end = 0
     for energies, weights, window in panels:
         begin, end = end, end + len(energies)
-        here = jax.tree.map(lambda field, a=begin, b=end: field[a:b], every)
+        *law, span = jax.tree.map(lambda field, a=begin, b=end: field[a:b], every)
+        first = begins(span, window, step)
+        across = first.others + (first.ions if recoil.nuclear else 0)
+        start = jnp.clip(jnp.stack([first.electrons, across], axis=1), 0, np.array([shape]))
 
         @jax.checkpoint
-        def tile(quanta, f, weight, window=window):
-            part, start = node(quanta, f, window, c["clamped"], step)
-            return weight * part, jnp.stack(start)
+        def tile(quanta, f, first, weight, window=window):
+            return weight * node(quanta, f, first, window, c["clamped"], step)
 
         def add(total, one, tile=tile):
-            part, start = tile(*one)
-            start = jnp.clip(start, 0, np.asarray(shape))
+            start, *of = one
             mode = jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS
-            return jax.lax.scatter_add(total, start, part, PLACED, mode=mode), None
+            return jax.lax.scatter_add(total, start, tile(*of), PLACED, mode=mode), None
 
-        total, _ = jax.lax.scan(add, total, (*here, jnp.asarray(weights)))
+        total, _ = jax.lax.scan(add, total, (start, *law, first, jnp.asarray(weights)))
     return _sheared(total[: shape[0], : shape[1]])
 
 
@@ -142,9 +145,9 @@ def places(first: Array, length: int, spacing: int) -> Array:
 
 
 def _nuclear_node(
-    quanta: Quanta, f: Fluctuations, window: Window, clamped: Number, step: int
-) -> tuple[Array, tuple[Array, Array]]:
-    e, i, x = begins(spans(quanta, f, True), window, step)
+    quanta: Quanta, f: Fluctuations, first: Cells, window: Window, clamped: Number, step: int
+) -> Array:
+    e, i, x = first
     mean = quanta.total / (1.0 + quanta.excitons_per_ion)
     rest = quanta.total - mean
     ni = places(step * i, window.ions, step * window.stride)
@@ -155,20 +158,20 @@ def _nuclear_node(
     row = jnp.pad(others, (0, tail + window.stride))
     H = ions[:, None] * _shifted(row, window.ions, window.others + tail, window.stride)
     G = _electrons_given_ions(quanta, f, places(step * e, window.electrons, step), ni, step)
-    return G @ H, (e, i + x)
+    return G @ H
 
 
 def _electronic_node(
-    quanta: Quanta, f: Fluctuations, window: Window, clamped: Number, step: int
-) -> tuple[Array, tuple[Array, Array]]:
-    e, i, q = begins(spans(quanta, f, False), window, step)
+    quanta: Quanta, f: Fluctuations, first: Cells, window: Window, clamped: Number, step: int
+) -> Array:
+    e, i, q = first
     sd = jnp.sqrt(f.fano[0] * quanta.total)
     nq = places(step * q, window.others, step)
     ni = places(step * i, window.ions, step * window.stride)
     H = _binomial(quanta, ni, nq, window.stride)
     H = H * _cells(quanta.total, sd, nq, step, clamped)[None]
     G = _electrons_given_ions(quanta, f, places(step * e, window.electrons, step), ni, step)
-    return G @ H, (e, q)
+    return G @ H
 
 
 def _binomial(quanta: Quanta, ni: Array, nq: Array, stride: int) -> Array:

@@ -46,6 +46,14 @@ class Window(NamedTuple):
     """Every how many cells ions are summed."""
 
 
+class Cells(NamedTuple):
+    """The first cells of a window, in steps; whole numbers."""
+
+    electrons: Array
+    ions: Array
+    others: Array
+
+
 class Spans(NamedTuple):
     """Where the windows of a node begin, and how long they are, in quanta; scalars."""
 
@@ -135,15 +143,16 @@ def enclosing(lengths: np.ndarray, spacings: np.ndarray, step: int) -> Window:
     return Window(int(electrons), int(-(-ions // stride)) + 1, int(others), stride)
 
 
-def begins(span: Spans, window: Window, step: int) -> tuple[Array, Array, Array]:
-    """The first cells of electrons, ions and others of a window around its span, in steps."""
+def begins(span: Spans, window: Window, step: int) -> Cells:
+    """The first cells of a window that is centred on its span."""
 
     def of(part: tuple[Number, Number], cells: int) -> Array:
         centred = (part[0] + 0.5 * part[1]) / step - 0.5 * cells
         return jnp.maximum(jnp.floor(jax.lax.stop_gradient(centred)), 0.0).astype(int)
 
     electrons = of(span.electrons, window.electrons)
-    return electrons, of(span.ions, window.ions * window.stride), of(span.others, window.others)
+    ions = of(span.ions, window.ions * window.stride)
+    return Cells(electrons, ions, of(span.others, window.others))
 
 
 def size_of(
