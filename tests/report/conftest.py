@@ -7,16 +7,12 @@ import numpy as np
 import pytest
 
 from neyman._jax import jax
-from neyman.io.onnx.read import parse
-from neyman.io.onnx.write import to_bytes
-from neyman.jobs.training_points import training_points
-from neyman.jobs.validate import limit_errors, profile_errors, within_sigma
+from neyman.jobs.validate import within_sigma
 from neyman.likelihoods.counting import counting
 from neyman.likelihoods.surrogate import file
-from neyman.likelihoods.surrogate.domain import Domain
-from neyman.likelihoods.surrogate.export import graph_of
+from neyman.likelihoods.surrogate.assemble import assemble
 from neyman.likelihoods.surrogate.likelihood import OnnxLikelihood
-from neyman.likelihoods.surrogate.metadata import Constraint, Metadata
+from neyman.likelihoods.surrogate.points import Points
 from neyman.likelihoods.surrogate.train import Settings, history, learn
 from neyman.model import Data
 from neyman.report import surrogate_card
@@ -42,39 +38,61 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Trained:
-    model = counting([8.0, 3.0], [12.0, 20.0], [[2.0, 1.0], [0.5, 3.0]], bounds=(-1.0, 5.0))
-    exact = model.observe(Data(np.array([18.0, 22.0]), np.zeros(2)))
-    points = training_points(exact, ["mu"], n=1_000, key=0, chains=False)
+    model = counting([8.0, 3.0], [12.0, 20.0], [[2.0, 5.0]], bounds=(-1.0, 5.0))
+    exact = model.observe(Data(np.array([18.0, 22.0]), np.zeros(1)))
+    points = spread(exact)
     settings = Settings(weights=(0.3,), members=2, width=16, depth=1, epochs=8, batch=64)
     learned = learn(exact, points, exact.parameters, key=jax.random.key(0), settings=settings)
-    gaussian = learned.head.gaussian
-    radius = float(np.max(np.linalg.norm(gaussian.y(points.theta), axis=1)))
-    box = points.theta.min(axis=0), points.theta.max(axis=0)
-    p, a = exact.parameters, model.auxiliary
-    constraints = tuple(
-        Constraint(name, p.names[i], False, float(scale), 0.0)
-        for name, i, scale in zip(a.names, a.parameter.tolist(), a.scale)
-    )
-    domain = Domain(*box, np.asarray(gaussian.centre), radius)
-    digests = {"source": "1" * 64, "points": "2" * 64}
-    card = Metadata(p, "mu", constraints, domain, {"t_mu": 0.01}, digests, ABOUT)
-    graph = graph_of({"log_prob": learned.head}, {})
+    heads = {"log_prob": learned}
+    made = assemble(heads, points, exact.parameters, like=exact, poi="mu", about=ABOUT)
     path = tmp_path_factory.mktemp("trained") / "search.onnx"
-    file.write(path, graph, card)
-    like = OnnxLikelihood.of(parse(to_bytes(graph), path.name), card)
-    return Trained(
-        path, exact, like, measured(exact, like, points), history({"log_prob": learned})
-    )
+    made.with_errors({"t_mu": 0.01}).write(path)
+    like = file.likelihood(path)
+    return Trained(path, exact, like, measured(exact, like, points), history(heads))
+
+
+def spread(exact) -> Points:
+    """Normal draws about the maximum, with log L and its gradient."""
+    centre, sd = np.array([0.7, 0.0]), np.array([0.55, 0.8])
+    theta = centre + sd * np.random.default_rng(0).normal(size=(1_000, 2))
+    log_prob, slope = map(np.asarray, jax.vmap(jax.value_and_grad(exact.log_prob))(theta))
+    kept = np.isfinite(log_prob) & (theta[:, 0] > -1.0)
+    origin = np.zeros(int(kept.sum()), dtype=np.int64)
+    names = exact.parameters.names
+    return Points(names, theta[kept], log_prob[kept], slope[kept], origin, ("normal",))
 
 
 def measured(exact, like, points) -> dict[str, Any]:
-    """The parts of a validation that need no chains; the others as they look."""
+    """What takes no chains is measured, t_mu on a lattice of theta; the rest as it looks."""
+    mu, theta = np.linspace(-0.5, 2.0, 21), np.linspace(-2.0, 2.0, 161)
+    lattice = np.stack(np.meshgrid(mu, theta, indexing="ij"), axis=-1)
+    values = [np.asarray(jax.vmap(jax.vmap(x.log_prob))(lattice)) for x in (exact, like)]
+    t = [2.0 * (v.max() - v.max(axis=1)) for v in values]
     theirs, ours = (np.asarray(jax.vmap(x.log_prob)(points.theta)) for x in (exact, like))
     depth, off = 2.0 * (theirs.max() - theirs), 2.0 * (ours - theirs)
     return {
-        "profile": {"mu": profile_errors(exact, like, "mu")},
-        "limits": {"mu": limit_errors(exact, like, "mu", 0.95)},
-        "within_sigma": within_sigma(depth, off, 3),
+        "profile": {
+            "mu": {
+                "values": mu.tolist(),
+                "exact": t[0].tolist(),
+                "surrogate": t[1].tolist(),
+                "mean_error": float(np.mean(np.abs(t[1] - t[0]))),
+                "max_error": float(np.max(np.abs(t[1] - t[0]))),
+                "best": [0.7, 0.7],
+            }
+        },
+        "limits": {
+            "mu": {
+                "level": 0.95,
+                "method": "asymptotic",
+                "exact": {"values": [1.9, 0.71, 0.95, 1.33, 1.87, 2.55], "failed": False},
+                "surrogate": {"values": [1.91, 0.71, 0.95, 1.34, 1.87, None], "failed": False},
+                "observed_error": 0.005,
+                "largest_error": 0.008,
+            }
+        },
+        "within_sigma": within_sigma(depth, off, 2),
+        "residuals": {"sigma": np.sqrt(depth).tolist(), "error": off.tolist()},
         "weights": {"effective_fraction": 0.97, "draws": 1000},
         "marginals": {
             "p": {"mu": 0.3, "theta[0]": 0.5},

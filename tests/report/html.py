@@ -9,8 +9,8 @@ ALLOWED = {
     "img", "figcaption", "span",
 }  # fmt: skip
 ATTRIBUTES = {
-    "lang", "charset", "http-equiv", "content", "name", "class", "id", "href", "src", "alt", "width",
-    "scope",
+    "lang", "charset", "http-equiv", "content", "name", "class", "id", "href", "src", "alt",
+    "width", "scope",
 }  # fmt: skip
 
 

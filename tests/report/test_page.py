@@ -43,7 +43,7 @@ def test_text_stays_text(name, text):
     assert read.tags == plain.tags
     assert len(read.attributes) == len(plain.attributes)
     assert read.text.count(printable(text)) >= plain.text.count("x") or not text
-    shown = [value for value in read.all("id")]
+    shown = read.all("id")
     assert shown == [printable(text)] * len(shown)
 
 

@@ -94,12 +94,12 @@ def draw_intervals(
     return figure
 
 
-def _bar(axes: Axes, height: float, ends: Sequence[float], colour: str, label: str) -> None:
+def _bar(axes: Axes, height: float, ends: np.ndarray, colour: str, label: str) -> None:
     axes.plot(ends, (height, height), "|-", color=colour, lw=2.0, ms=8, label=label or None)
 
 
 def draw_residuals(
-    sigmas: Sequence[float],
+    sigmas: Sequence[int],
     mean: np.ndarray,
     most: np.ndarray,
     points: tuple[np.ndarray, np.ndarray] | None = None,

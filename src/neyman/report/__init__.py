@@ -7,6 +7,7 @@
     card_sections.py   the same as HTML
     script.py          the program that evaluates it
     surrogate_card.py  the folder that goes with a surrogate when it is published
+    about.py           what authors can say of it
     deposit.py         metadata for Zenodo and HEPData
     report.py          folders and .onnx files -> one page
 

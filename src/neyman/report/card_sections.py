@@ -99,8 +99,10 @@ def _errors(card: Card, shown: dict[str, Html]) -> list[Html]:
         parts.append(paragraph(f"{said} {part} is effective (1 for an exact surrogate)."))
     if v.marginals is not None:
         parts += [paragraph(said) for said in _of_marginals(v.marginals)]
-    if stated:
+    if stated and parts:
         parts.append(details("The errors that the file itself states", tree(dict(stated))))
+    elif stated:
+        parts += [paragraph("The file states:"), tree(dict(stated))]
     return parts or [paragraph("Not measured, or the file does not say.")]
 
 

@@ -2,7 +2,7 @@
 
 `.zenodo.json` has the fields of Zenodo's deposit metadata; `submission.yaml` and its tables those
 of a HEPData submission (JSON is YAML, so each document is one). What the author did not say stays
-empty, to be filled in: nothing is invented, a DOI least of all.
+empty, to be filled in: nothing is invented, a DOI least of all. See `about` for what he can say.
 """
 
 import re
@@ -14,38 +14,11 @@ from neyman.report.card import Card, numbered
 from neyman.report.card_sections import BANDS
 from neyman.report.page import paragraph
 from neyman.report.validation import LimitErrors, Numbers, ProfileErrors
-from neyman.status import InputError
 
-ABOUT = {
-    "title": "of the record",
-    "authors": "Family, Given; Family, Given (ORCID)",
-    "licence": "its SPDX identifier, e.g. CC-BY-4.0",
-    "doi": "of the record, once it has one",
-    "citation": "how to cite it",
-    "description": "a paragraph",
-    "keywords": "separated by semicolons",
-    "version": "of the record",
-    "related": "what it belongs to: DOIs or arXiv:.. separated by semicolons",
-    "inspire": "number of the paper's record in INSPIRE, for HEPData",
-}
-"""What `about` may say, all of it text."""
 ORCID = re.compile(r"\s*\(\s*(\d{4}-\d{4}-\d{4}-\d{3}[\dX])\s*\)\s*$")
 SPDX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
 Documents = dict[str, bytes]
 """Files by name."""
-
-
-def check_about(about: Mapping[str, Any], place: str = "about") -> None:
-    """Refuse keys that are not known, and values that are no text.
-
-    Raises:
-        InputError: with the key, as in `about.licence`.
-    """
-    for key, value in about.items():
-        if key not in ABOUT:
-            raise InputError(f"{place}.{key}", "is not known", f"known are {', '.join(ABOUT)}")
-        if not isinstance(value, str):
-            raise InputError(f"{place}.{key}", "is no text", f"give it in quotes: {ABOUT[key]}")
 
 
 def zenodo(card: Card) -> Documents:

@@ -24,8 +24,7 @@ session = onnxruntime.InferenceSession(pathlib.Path(__file__).with_name(%(name)a
 card = session.get_modelmeta().custom_metadata_map
 theta = {p["name"]: p["init"] for p in json.loads(card["parameters"])}
 given = {name: float(value) for name, value in (a.rsplit("=", 1) for a in sys.argv[1:])}
-if unknown := given.keys() - theta:
-    sys.exit(f"no such parameter: {', '.join(unknown)}; known are {', '.join(theta)}")
+assert given.keys() <= theta.keys(), f"the parameters are {', '.join(theta)}"
 precision = {"tensor(float)": np.float32}.get(session.get_inputs()[0].type, np.float64)
 points = np.array([list((theta | given).values())], dtype=precision)  # (N, P): rows are points
 found = dict(zip([o.name for o in session.get_outputs()], session.run(None, {"theta": points})))

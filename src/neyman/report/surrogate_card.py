@@ -40,7 +40,7 @@ def write(
     Args:
         folder: is made where it is absent.
         onnx: the surrogate's file, which is copied unless it is in the folder. Title, authors,
-            licence and the like are what it says `about` itself, see `deposit.ABOUT`.
+            licence and the like are what it says `about` itself, see `about.ABOUT`.
         validation: what `jobs.validate.validate` measured.
         history: what `likelihoods.surrogate.train.history` says.
         provenance: as `neyman.io.provenance.provenance` makes it; by default that of the digests

@@ -115,7 +115,7 @@ def learn(
     y, r, slope = gaussian.residual(points)
     weight = 1.0 / (1.0 + (r / DEEP) ** 2)
     rows = (y, r, weight) if slope is None else (y, r, weight, slope)
-    data, held = split([np.asarray(a, dtype=np.float32) for a in rows], HELD_OUT, key)
+    data, held = split(tuple(np.asarray(a, dtype=np.float32) for a in rows), HELD_OUT, key)
     start = active_directions(y, slope, settings.directions or _directions(slope, y.shape[1]))
     scale = coefficient_scale(r, slope, y.shape[1])
     plan = _plan(settings, len(data[0]))
