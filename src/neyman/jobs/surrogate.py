@@ -18,6 +18,7 @@ from neyman._jax import jax, jnp
 from neyman.inference.asymptotics import parameter_of_interest
 from neyman.inference.provenance import provenance_of
 from neyman.inference.sampling.sample import sample
+from neyman.inference.toy_test import Workplace
 from neyman.io.provenance import digest, provenance
 from neyman.jobs.asimov import asimov_likelihood
 from neyman.jobs.ask import Folder, inside
@@ -194,7 +195,7 @@ def _more(
     chains = 8
     found = sample(
         jax.tree.map(jnp.asarray, made), key=key, chains=chains, draws=max(4, -(-n // chains)),
-        folder=inside(folder, "chains"),
+        workplace=Workplace(folder=inside(folder, "chains")),
     )  # fmt: skip
     theta = np.tile(like.parameters.init, (found.draws[..., 0].size, 1))
     theta[:, ~like.parameters.fixed] = np.swapaxes(found.draws, 0, 1).reshape(len(theta), -1)

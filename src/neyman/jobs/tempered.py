@@ -45,8 +45,7 @@ class Tempered(Likelihood):
 
     def derivatives(self, theta: Array) -> Derivatives:
         found, t = self.like.derivatives(theta), self.temperature
-        information = None if found.information is None else found.information / t
-        return Derivatives(found.value / t, found.gradient / t, found.hessian / t, information)
+        return Derivatives(found.value / t, found.gradient / t, found.hessian / t)
 
     def rename(self, names: Mapping[str, str]) -> "Tempered":
         return dataclasses.replace(self, like=self.like.rename(names))

@@ -29,6 +29,7 @@ from neyman.inference.fit import best
 from neyman.inference.newton import Minimum
 from neyman.inference.profile import Profile
 from neyman.inference.sampling.sample import sample
+from neyman.inference.toy_test import Workplace
 from neyman.jobs.ask import Folder, ask, inside
 from neyman.jobs.tempered import tempered
 from neyman.likelihoods.surrogate.curve import CURVE
@@ -141,7 +142,13 @@ def evaluated(like: Likelihood, layout: Layout, folder: Folder) -> Points:
 def drawn(like: Likelihood, key: int, n: int, folder: Folder) -> np.ndarray:
     """n draws of the posterior with every parameter, fixed ones at their values, (n, P)."""
     chains = 8
-    result = sample(like, key=key, chains=chains, draws=max(4, -(-n // chains)), folder=folder)
+    result = sample(
+        like,
+        key=key,
+        chains=chains,
+        draws=max(4, -(-n // chains)),
+        workplace=Workplace(folder=folder),
+    )
     draws = np.swapaxes(result.draws, 0, 1).reshape(-1, result.draws.shape[-1])[:n]
     theta = np.tile(like.parameters.init, (len(draws), 1))
     theta[:, ~like.parameters.fixed] = draws

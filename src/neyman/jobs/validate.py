@@ -29,6 +29,7 @@ from neyman.inference.limit import upper_limit
 from neyman.inference.profile import Profile
 from neyman.inference.profile_limit import profile_limit
 from neyman.inference.sampling.sample import sample
+from neyman.inference.toy_test import Workplace
 from neyman.jobs.ask import Folder, ask
 from neyman.jobs.training_points import around_curve, conditional_maxima
 from neyman.likelihoods.surrogate.likelihood import OnnxLikelihood
@@ -71,7 +72,7 @@ def validate(
     where = None if folder is None else pathlib.Path(folder)
     own = sample(
         surrogate, key=key, draws=max(4, budget.draws // 8),
-        folder=None if where is None else where / "surrogate",
+        workplace=Workplace(folder=None if where is None else where / "surrogate"),
     )  # fmt: skip
     found: dict[str, Any] = {
         "profile": {poi: profile_errors(exact, surrogate, poi) for poi in pois},
@@ -99,7 +100,7 @@ def validate(
         return found
     theirs = sample(
         exact, key=key + 1, draws=max(4, budget.draws // 8),
-        folder=None if where is None else where / "exact",
+        workplace=Workplace(folder=None if where is None else where / "exact"),
     )  # fmt: skip
     found["marginals"] = marginals(own, theirs)
     found["hpdi"] = hpdi_errors(own, theirs.draws.reshape(-1, len(theirs.names)), None, pois)

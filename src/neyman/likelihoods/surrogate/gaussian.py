@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
-from neyman._jax import jnp
+from neyman._jax import Array, jnp
 from neyman.likelihoods.surrogate.points import Points
 from neyman.model import Derivatives, Likelihood
 from neyman.status import InputError
@@ -65,7 +65,7 @@ def gaussian_at_maximum(like: Likelihood, points: Points) -> Gaussian:
     floats = np.flatnonzero(~like.parameters.fixed)
     if not len(floats):
         raise InputError("parameters", "all are fixed", "leave one of them to be learned")
-    hessian = _positive(found, floats)
+    hessian = _positive(found, like.information(jnp.asarray(theta)), floats)
     gradient = -np.asarray(found.gradient)
     points_gradient = points.gradient
     if points_gradient is None:
@@ -110,7 +110,7 @@ def _fitted_curvature(x: np.ndarray, value: np.ndarray) -> np.ndarray:
     return raised(hessian)
 
 
-def _positive(found: Derivatives, floats: np.ndarray) -> np.ndarray:
+def _positive(found: Derivatives, information: Array | None, floats: np.ndarray) -> np.ndarray:
     """The Hessian over the floating parameters, or what stands in for it."""
     block = np.ix_(floats, floats)
     hessian = np.asarray(found.hessian)[block]
@@ -118,8 +118,8 @@ def _positive(found: Derivatives, floats: np.ndarray) -> np.ndarray:
         scaled = hessian / np.sqrt(np.outer(np.diagonal(hessian), np.diagonal(hessian)))
         if np.linalg.eigvalsh(scaled)[0] > SOFTEST:
             return hessian
-    if found.information is not None and np.all(np.isfinite(np.asarray(found.information))):
-        return raised(np.asarray(found.information)[block])
+    if information is not None and np.all(np.isfinite(np.asarray(information))):
+        return raised(np.asarray(information)[block])
     if not np.all(np.isfinite(hessian)):
         problem = "its second derivatives at the maximum are not finite"
         raise InputError("likelihood", problem, "check it near the maximum")
