@@ -1,21 +1,19 @@
-"""A small surrogate that was trained, what was measured of it, and its folder."""
+"""A surrogate in a file, documents as its training and its validation write them, its folder.
+
+The surrogate is exact, a Gaussian; `tests/cli/test_report_verb.py` has one that was trained.
+"""
 
 import dataclasses
+import pathlib
 from typing import Any
 
 import numpy as np
 import pytest
 
-from neyman._jax import jax
-from neyman.jobs.validate import within_sigma
-from neyman.likelihoods.counting import counting
 from neyman.likelihoods.surrogate import file
-from neyman.likelihoods.surrogate.assemble import assemble
 from neyman.likelihoods.surrogate.likelihood import OnnxLikelihood
-from neyman.likelihoods.surrogate.points import Points
-from neyman.likelihoods.surrogate.train import Settings, history, learn
-from neyman.model import Data
 from neyman.report import surrogate_card
+from tests.likelihoods.surrogate.surrogates import graph_and_card
 
 ABOUT = {
     "title": "A counting search",
@@ -26,77 +24,57 @@ ABOUT = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Trained:
-    """A surrogate of a counting search, in a file."""
+class Given:
+    """What `surrogate_card.write` takes."""
 
-    path: Any
-    exact: Any
+    path: pathlib.Path
     like: OnnxLikelihood
     validation: dict[str, Any]
     history: dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory) -> Trained:
-    model = counting([8.0, 3.0], [12.0, 20.0], [[2.0, 5.0]], bounds=(-1.0, 5.0))
-    exact = model.observe(Data(np.array([18.0, 22.0]), np.zeros(1)))
-    points = spread(exact)
-    settings = Settings(weights=(0.3,), members=2, width=16, depth=1, epochs=8, batch=64)
-    learned = learn(exact, points, exact.parameters, key=jax.random.key(0), settings=settings)
-    heads = {"log_prob": learned}
-    made = assemble(heads, points, exact.parameters, like=exact, poi="mu", about=ABOUT)
-    path = tmp_path_factory.mktemp("trained") / "search.onnx"
-    made.with_errors({"t_mu": 0.01}).write(path)
-    like = file.likelihood(path)
-    return Trained(path, exact, like, measured(exact, like, points), history(heads))
+def given(tmp_path_factory) -> Given:
+    path = tmp_path_factory.mktemp("given") / "search.onnx"
+    file.write(path, *graph_and_card(about=ABOUT))
+    return Given(path, file.likelihood(path), validation(), history())
 
 
-def spread(exact) -> Points:
-    """Normal draws about the maximum, with log L and its gradient."""
-    centre, sd = np.array([0.7, 0.0]), np.array([0.55, 0.8])
-    theta = centre + sd * np.random.default_rng(0).normal(size=(1_000, 2))
-    log_prob, slope = map(np.asarray, jax.vmap(jax.value_and_grad(exact.log_prob))(theta))
-    kept = np.isfinite(log_prob) & (theta[:, 0] > -1.0)
-    origin = np.zeros(int(kept.sum()), dtype=np.int64)
-    names = exact.parameters.names
-    return Points(names, theta[kept], log_prob[kept], slope[kept], origin, ("normal",))
-
-
-def measured(exact, like, points) -> dict[str, Any]:
-    """What takes no chains is measured, t_mu on a lattice of theta; the rest as it looks."""
-    mu, theta = np.linspace(-0.5, 2.0, 21), np.linspace(-2.0, 2.0, 161)
-    lattice = np.stack(np.meshgrid(mu, theta, indexing="ij"), axis=-1)
-    values = [np.asarray(jax.vmap(jax.vmap(x.log_prob))(lattice)) for x in (exact, like)]
-    t = [2.0 * (v.max() - v.max(axis=1)) for v in values]
-    theirs, ours = (np.asarray(jax.vmap(x.log_prob)(points.theta)) for x in (exact, like))
-    depth, off = 2.0 * (theirs.max() - theirs), 2.0 * (ours - theirs)
+def validation() -> dict[str, Any]:
+    mu = np.linspace(-1.0, 4.0, 21)
+    t = (mu - 1.4) ** 2 / 0.7
+    off = 0.02 * np.sin(3.0 * mu)
+    sigma = np.linspace(0.1, 5.0, 200)
     return {
         "profile": {
             "mu": {
                 "values": mu.tolist(),
-                "exact": t[0].tolist(),
-                "surrogate": t[1].tolist(),
-                "mean_error": float(np.mean(np.abs(t[1] - t[0]))),
-                "max_error": float(np.max(np.abs(t[1] - t[0]))),
-                "best": [0.7, 0.7],
+                "exact": t.tolist(),
+                "surrogate": (t + off).tolist(),
+                "mean_error": float(np.mean(np.abs(off))),
+                "max_error": float(np.max(np.abs(off))),
+                "best": [1.4, 1.41],
             }
         },
         "limits": {
             "mu": {
                 "level": 0.95,
                 "method": "asymptotic",
-                "exact": {"values": [1.9, 0.71, 0.95, 1.33, 1.87, 2.55], "failed": False},
-                "surrogate": {"values": [1.91, 0.71, 0.95, 1.34, 1.87, None], "failed": False},
-                "observed_error": 0.005,
-                "largest_error": 0.008,
+                "exact": {"values": [1.987, 0.71, 0.95, 1.33, 1.87, 2.55], "failed": False},
+                "surrogate": {"values": [1.994, 0.71, 0.95, 1.34, 1.87, None], "failed": True},
+                "observed_error": 0.0035,
+                "largest_error": 0.0075,
             }
         },
-        "within_sigma": within_sigma(depth, off, 2),
-        "residuals": {"sigma": np.sqrt(depth).tolist(), "error": off.tolist()},
+        "within_sigma": {
+            str(n): {"points": 10 * n, "max": 0.1 * n, "mean": 0.02 * n} for n in (1, 2, 3, 4, 5)
+        }
+        | {"6": {"points": 0, "max": None, "mean": None}},
+        "residuals": {"sigma": sigma.tolist(), "error": (0.02 * sigma * np.sin(sigma)).tolist()},
         "weights": {"effective_fraction": 0.97, "draws": 1000},
         "marginals": {
             "p": {"mu": 0.3, "theta[0]": 0.5},
-            "smallest": {"parameter": "mu", "p": 0.3, "of_all": 0.51},
+            "smallest": {"parameter": "mu", "p": 0.3, "of_all": 0.513},
             "effective_draws": 1234.5,
         },
         "hpdi": {
@@ -111,9 +89,25 @@ def measured(exact, like, points) -> dict[str, Any]:
     }
 
 
+def history() -> dict[str, Any]:
+    loss = np.exp(-np.arange(12) / 4.0)[:, None] * [1.0, 1.3] + 0.02
+    candidates = [
+        {"name": f"weight 0.3, member {m + 1}", "error_on_t": 0.01, "mean_square": 0.1}
+        for m in range(2)
+    ]
+    return {
+        "log_prob": {
+            "loss": loss.tolist(),
+            "held_out": (1.2 * loss).tolist(),
+            "candidates": candidates,
+            "chosen": "weight 0.3, member 2",
+        }
+    }
+
+
 @pytest.fixture(scope="session")
-def folder(trained, tmp_path_factory):
+def folder(given, tmp_path_factory) -> pathlib.Path:
     """What `surrogate_card.write` makes of it."""
     path = tmp_path_factory.mktemp("published") / "search"
-    surrogate_card.write(path, trained.path, trained.validation, trained.history)
+    surrogate_card.write(path, given.path, given.validation, given.history)
     return path

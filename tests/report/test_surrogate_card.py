@@ -9,10 +9,8 @@ import pathlib
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
-from neyman._jax import jax
 from neyman.io.onnx.build import Builder
 from neyman.io.onnx.write import write_onnx
 from neyman.io.provenance import digest
@@ -34,57 +32,57 @@ FILES = {
 }  # fmt: skip
 
 
-def test_the_folder_is_complete_and_reproducible(trained, folder, tmp_path):
+def test_the_folder_is_complete_and_reproducible(given, folder, tmp_path):
     assert {path.name for path in folder.iterdir()} == FILES
     made = read_json(folder / "model_card.json")["provenance"]
     for _ in range(2):  # a second time over the first, from the copy in the folder
-        source = trained.path if not list(tmp_path.iterdir()) else tmp_path / "search.onnx"
-        surrogate_card.write(tmp_path, source, trained.validation, trained.history, provenance=made)
+        source = given.path if not list(tmp_path.iterdir()) else tmp_path / "search.onnx"
+        surrogate_card.write(tmp_path, source, given.validation, given.history, provenance=made)
         assert {p.name for p in tmp_path.iterdir()} == FILES
         for name in FILES:
             assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
 
 
-def test_the_json_is_the_whole_card(trained, folder):
+def test_the_json_is_the_whole_card(given, folder):
     card = read_json(folder / "model_card.json")
     data = (folder / "search.onnx").read_bytes()
-    assert data == trained.path.read_bytes()
+    assert data == given.path.read_bytes()
     assert card["file"] == {"name": "search.onnx", "bytes": len(data), "sha256": digest(data)}
     assert card["title"] == card["about"]["title"] == "A counting search"
-    assert [p["name"] for p in card["parameters"]] == list(trained.exact.parameters.names)
-    assert card["validation"] == json.loads(json.dumps(trained.validation))
-    assert card["history"] == json.loads(json.dumps(trained.history))
-    assert card["provenance"]["inputs"] == dict(trained.like.card.digests) != {}
-    assert card["outputs"] == ["log_prob", "distance"]
+    assert [p["name"] for p in card["parameters"]] == list(given.like.parameters.names)
+    assert card["validation"] == json.loads(json.dumps(given.validation))
+    assert card["history"] == json.loads(json.dumps(given.history))
+    assert card["provenance"]["inputs"] == {"source": "0" * 64}
+    assert card["outputs"] == ["log_prob", "distance", "log_prob_asimov"]
 
 
-def test_the_page_shows_it(trained, folder):
+def test_the_page_shows_it(given, folder):
     read = harmless((folder / "model_card.html").read_bytes())
     assert read.tags.count("img") == 4
-    mean = trained.validation["profile"]["mu"]["mean_error"]
-    limit = trained.validation["limits"]["mu"]["exact"]["values"][0]
+    mean = given.validation["profile"]["mu"]["mean_error"]
+    limit = given.validation["limits"]["mu"]["exact"]["values"][0]
     for shown in (
         "A counting search", "Neyman, Jerzy", "CC-BY-4.0", f"{mean:.4g}", f"{limit:.4g}",
-        *trained.like.card.digests.values(), digest(trained.path.read_bytes()),
-        "normal, width 1, measured 0", "[-1, 5]", "onnxruntime.InferenceSession", "chosen",
-        "0.51", "[0.1, 1.21]",
+        "0" * 64, digest(given.path.read_bytes()),
+        "normal, width 1, measured 0", "[-10, 10]", "onnxruntime.InferenceSession", "chosen",
+        "0.513", "[0.1, 1.21]", "surrogate (failed)",
     ):  # fmt: skip
         assert shown in read.text, shown
 
 
-def test_numbers_that_are_not_finite_are_null(trained, tmp_path):
-    validation, history = copy.deepcopy((trained.validation, trained.history))
+def test_numbers_that_are_not_finite_are_null(given, tmp_path):
+    validation, history = copy.deepcopy((given.validation, given.history))
     validation["profile"]["mu"]["surrogate"][3] = math.nan
     validation["limits"]["mu"]["surrogate"]["values"][1] = math.inf
     history["log_prob"]["loss"][0][0] = math.nan
-    surrogate_card.write(tmp_path, trained.path, validation, history)
+    surrogate_card.write(tmp_path, given.path, validation, history)
     card = read_json(tmp_path / "model_card.json")
     assert card["validation"]["profile"]["mu"]["surrogate"][3] is None
     assert card["history"]["log_prob"]["loss"][0][0] is None
     assert '"value": "-"' in (tmp_path / "profile.yaml").read_text()
 
 
-def test_a_file_alone_has_a_card(trained, tmp_path):
+def test_a_file_alone_has_a_card(given, tmp_path):
     """Nothing was measured: the card says so, and has no pictures."""
     graph, card = graph_and_card(errors={}, constraints=None)
     file.write(tmp_path / "g.onnx", graph, card)
@@ -118,43 +116,29 @@ def alone(folder: pathlib.Path, tmp_path: pathlib.Path, *arguments: str):
     return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
 
 
-def test_it_runs_with_onnxruntime_alone(trained, folder, tmp_path):
-    done = alone(folder, tmp_path, "mu=0.7", "theta[0]=-0.3")
-    assert (done.returncode, done.stderr) == (0, "")
-    *values, last = done.stdout.splitlines()
-    found = {name: float(value) for name, value in map(str.split, values)}
-    theta = trained.exact.parameters.vector({"mu": 0.7, "theta[0]": -0.3})
-    assert found["log_prob"] == pytest.approx(float(trained.like.log_prob(theta)), rel=1e-6)
-    exact = float(trained.exact.log_prob(theta))
-    assert found["log_prob"] == pytest.approx(exact, abs=0.5)
-    assert last == "inside the domain"
-
-
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_it_equals_neyman(tmp_path, precision):
-    graph, card = graph_and_card(precision=precision)
-    file.write(tmp_path / "g.onnx", graph, card)
+    file.write(tmp_path / "g.onnx", *graph_and_card(precision=precision))
     surrogate_card.write(tmp_path, tmp_path / "g.onnx")
     like = file.likelihood(tmp_path / "g.onnx")
-    for argument, inside in (("mu=1.25", True), ("mu=9.5", False), ("theta[0]=8", False)):
-        name, value = argument.split("=")
-        done = alone(tmp_path, tmp_path, argument)
-        assert done.returncode == 0, done.stderr
-        rows = dict(line.split(" ", 1) for line in done.stdout.splitlines()[:-1])
-        theta = like.parameters.vector({name: float(value)})
-        for output, of in (("log_prob", like), ("log_prob_asimov", like.asimov)):
-            rel = 1e-12 if precision == "float64" else 1e-6
-            assert float(rows[output]) == pytest.approx(float(of.log_prob(theta)), rel=rel)
-        assert ("OUTSIDE" not in done.stdout) == inside == (not like.outside(theta[None]).rows[0])
+    point = {"mu": 1.25} if precision == "float64" else {"mu": 9.5, "theta[0]": 0.3}
+    done = alone(tmp_path, tmp_path, *(f"{name}={value}" for name, value in point.items()))
+    assert (done.returncode, done.stderr) == (0, "")
+    *lines, last = done.stdout.splitlines()
+    rows = dict(line.split(" ", 1) for line in lines)
+    theta = like.parameters.vector(point)
+    for output, of in (("log_prob", like), ("log_prob_asimov", like.asimov)):
+        rel = 1e-12 if precision == "float64" else 1e-6
+        assert float(rows[output]) == pytest.approx(float(of.log_prob(theta)), rel=rel)
+    inside = not like.outside(theta[None]).rows[0]
+    assert inside == (precision == "float64") == (last == "inside the domain")
+    assert inside or last.startswith("OUTSIDE THE DOMAIN")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [(("nu=1",), "the parameters are mu, theta[0]"), (("mu",), "unpack")],
-)
-def test_it_refuses_what_is_no_parameter(folder, tmp_path, arguments, said):
-    done = alone(folder, tmp_path, *arguments)
-    assert done.returncode == 1 and said in done.stderr and done.stdout == ""
+def test_it_refuses_what_is_no_parameter(folder, tmp_path):
+    done = alone(folder, tmp_path, "nu=1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the parameters are mu, theta[0]" in done.stderr
 
 
 def test_it_is_short():
@@ -180,9 +164,9 @@ def renamed(text: str):
     return graph, dataclasses.replace(card, constraints=listed, **known)
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_names_stay_text(trained, tmp_path, text):
-    validation, history = copy.deepcopy((trained.validation, trained.history))
+def test_hostile_names_stay_text(given, tmp_path):
+    text = " ".join(HOSTILE)
+    validation, history = copy.deepcopy((given.validation, given.history))
     for part in ("profile", "limits", "hpdi"):
         validation[part] = {text: validation[part]["mu"]}
     validation["marginals"]["smallest"]["parameter"] = text
@@ -233,16 +217,16 @@ BAD = {
 @pytest.mark.parametrize(
     ("which", "change", "said"), [(w, *row) for w, rows in BAD.items() for row in rows]
 )
-def test_documents_that_are_something_else(trained, tmp_path, which, change, said):
-    documents = {"validation": trained.validation, "history": trained.history}
+def test_documents_that_are_something_else(given, tmp_path, which, change, said):
+    documents = {"validation": given.validation, "history": given.history}
     documents[which] = spoiled(documents[which], *change)
     with pytest.raises(InputError, match=f"search.onnx, {which}.*{said}") as caught:
-        surrogate_card.write(tmp_path, trained.path, **documents)
+        surrogate_card.write(tmp_path, given.path, **documents)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_files_that_cannot_be_published(trained, tmp_path):
+def test_files_that_cannot_be_published(given, tmp_path):
     strange = tmp_path / "strange.onnx"
     b = Builder(1)
     b.output("y", b.sum(b.theta))
@@ -253,11 +237,11 @@ def test_files_that_cannot_be_published(trained, tmp_path):
         surrogate_card.write(target, strange)
     for name in ("a b.onnx", "-x.onnx", "x;rm.onnx", "x.ONNX"):
         path = tmp_path / name
-        path.write_bytes(trained.path.read_bytes())
+        path.write_bytes(given.path.read_bytes())
         with pytest.raises(InputError, match="is no plain file name"):
             surrogate_card.write(target, path)
     with pytest.raises(InputError, match="cannot be a folder"):
-        surrogate_card.write(trained.path, trained.path)
+        surrogate_card.write(given.path, given.path)
     assert list(target.iterdir()) == []
 
 
@@ -271,11 +255,3 @@ def test_a_strange_file_still_has_a_page(tmp_path):
     text = Read(card_sections(Card("strange.onnx", 1, like))).text
     assert "<mu>" in text and "neyman.load('strange.onnx')" in text
     assert "InferenceSession" not in text and "The file does not say." in text
-
-
-def test_what_is_measured_is_of_the_surrogate(trained):
-    """The fixture is a surrogate worth the name: the cards above are not of noise."""
-    theta = trained.exact.parameters.init[None] + np.array([[0.1, 0.2]])
-    ours, theirs = (jax.vmap(x.log_prob)(theta) for x in (trained.like, trained.exact))
-    assert float(ours[0]) == pytest.approx(float(theirs[0]), abs=0.05)
-    assert trained.validation["profile"]["mu"]["mean_error"] < 0.1
