@@ -7,6 +7,7 @@ thereby given up, and in the last term over all, each name once. theta_i are the
 in theta. The sum of likelihoods that have models is a `JointModel`, which can throw toys.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,9 +16,52 @@ import numpy as np
 
 from neyman._jax import Array, Scalar, jnp
 from neyman.auxiliary import Auxiliary
-from neyman.model import Derivatives, Likelihood, Outside, joined_measurements
+from neyman.model import Asimov, Derivatives, Likelihood, Outside, joined_measurements
 from neyman.parameters import Parameters
 from neyman.status import Note, Status
+
+
+class Moved(Likelihood):
+    """theta -> log L(theta + shift) of another likelihood, without its auxiliary terms."""
+
+    inner: Likelihood
+    shift: Array
+    """(P,)"""
+
+    @property
+    def model(self) -> None:  # ty: ignore[incompatible-property-override]
+        """None."""
+
+    @property
+    def data(self) -> None:  # ty: ignore[incompatible-property-override]
+        """None."""
+
+    @property
+    def parameters(self) -> Parameters:
+        return self.inner.parameters
+
+    @property
+    def dear(self) -> bool:
+        return self.inner.dear
+
+    @property
+    def differentiable(self) -> bool:
+        return self.inner.differentiable
+
+    def outside(self, thetas: np.ndarray) -> Outside:
+        return self.inner.outside(thetas + np.asarray(self.shift))
+
+    def log_prob(self, theta: Array) -> Scalar:
+        return self.inner.main_log_prob(theta + self.shift)
+
+    def derivatives(self, theta: Array) -> Derivatives:
+        return self.inner.main_derivatives(theta + self.shift)
+
+    def rename(self, names: Mapping[str, str]) -> "Moved":
+        return dataclasses.replace(self, inner=self.inner.rename(names))
+
+    def replace(self, name: str, **changes: Any) -> "Moved":
+        return dataclasses.replace(self, inner=self.inner.replace(name, **changes))
 
 
 class JointLikelihood(Likelihood):
@@ -102,6 +146,23 @@ class JointLikelihood(Likelihood):
         found = [part.outside(thetas[:, list(i)]) for part, i in zip(self.parts, self.place)]
         rows = np.any([one.rows for one in found], axis=0)
         return Outside(rows, ", ".join(filter(None, (one.where for one in found))))
+
+    def asimov_at(self, theta: np.ndarray) -> Asimov | None:
+        """Of the Asimov data of the parts, with all auxiliary measurements those of `theta`.
+
+        A surrogate's are of another theta_i than the joint one; its main part is moved by the
+        difference, which is exact where the model is linear and Gaussian, and where all agree.
+        """
+        parts = []
+        for part, place in zip(self.parts, self.place):
+            own = theta[list(place)]
+            found = part.asimov_at(own)
+            if found is None:
+                return None
+            moved = Moved(inner=found.like, shift=found.theta - own)  # ty: ignore[missing-argument]
+            parts.append(moved)
+        values = np.asarray(self.terms.expected(theta))
+        return Asimov(dataclasses.replace(self, parts=tuple(parts), values=values), theta)
 
     def log_prob(self, theta: Array) -> Scalar:
         parts = [p.main_log_prob(theta[np.array(i)]) for p, i in zip(self.parts, self.place)]

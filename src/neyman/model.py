@@ -47,6 +47,13 @@ class Outside(NamedTuple):
     """The parameters that leave the domain, in words."""
 
 
+class Asimov(NamedTuple):
+    """A likelihood of Asimov data, and the theta, (P,), of which they are."""
+
+    like: "Likelihood"
+    theta: np.ndarray
+
+
 class Model(eqx.Module):
     """p(x|theta): implement `main_log_prob`, and `main_sample` and `main_expected` where they
     exist, for ONE theta of shape (P,) and ONE data set, in pure JAX.
@@ -236,9 +243,9 @@ class Likelihood(eqx.Module):
         """Whether `auxiliary` lists all constraint terms that log L contains."""
         return True
 
-    @property
-    def asimov(self) -> "Likelihood | None":
-        """The likelihood of the background-only Asimov data, where it comes without a model."""
+    def asimov_at(self, theta: np.ndarray) -> "Asimov | None":
+        """The likelihood of the Asimov data of `theta`, (P,), which is of the background alone;
+        None where nobody can make them. A surrogate has one such set, whatever `theta` is."""
         return None
 
     def outside(self, thetas: np.ndarray) -> "Outside":
@@ -327,6 +334,9 @@ class ObservedLikelihood(Likelihood):
     @property
     def measured(self) -> Array:
         return self.data.auxiliary
+
+    def asimov_at(self, theta: np.ndarray) -> Asimov:
+        return Asimov(self.model.observe(self.model.expected(theta)), theta)
 
     def main_log_prob(self, theta: Array) -> Scalar:
         return self.model.main_log_prob(theta, self.data.main)

@@ -155,7 +155,8 @@ class Status(enum.IntEnum):
         31,
         Severity.FAILED,
         "the p-value does not cross the level in the range searched",
-        "widen the range, or check that the data depend on the parameter of interest",
+        "nuisance parameters of the signal that make its yield vanish leave no limit: look at their"
+        " variations; or widen the range",
     )
     INSENSITIVE = (
         32,

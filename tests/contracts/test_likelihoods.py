@@ -77,8 +77,9 @@ def test_derivatives_agree_with_differences(like):
 
 def test_vmap_equals_loop(like):
     thetas = jnp.stack([jnp.asarray(point(like, seed)) for seed in range(3)])
-    together = jax.vmap(like.log_prob)(thetas)
-    one_by_one = [like.log_prob(theta) for theta in thetas]
+    f = jax.jit(lambda t: like.log_prob(t))
+    together = jax.jit(jax.vmap(lambda t: like.log_prob(t)))(thetas)
+    one_by_one = [f(theta) for theta in thetas]
     np.testing.assert_allclose(together, one_by_one, rtol=1e-12)
 
 
@@ -152,6 +153,20 @@ class TestSums:
         theirs = exact_gaussian() + second
         assert ours.parameters.names == ("mu", "theta[0]", "b")
         np.testing.assert_allclose(ny.fit(ours).values, ny.fit(theirs).values, atol=1e-9)
+
+    @pytest.mark.parametrize("first", ["surrogate", "exact"])
+    def test_cls_of_a_sum(self, first):
+        """Exact where the model is Gaussian, though each surrogate has Asimov data of its own."""
+        second = exact_gaussian((2.0, 5.0))
+        ours = (surrogate() if first == "surrogate" else exact_gaussian()) + surrogate(second)
+        found, expected = (ny.upper_limit(x, "mu") for x in (ours, exact_gaussian() + second))
+        assert found.method == "asymptotic"
+        assert found.observed == pytest.approx(expected.observed, rel=1e-6)
+        np.testing.assert_allclose(found.expected, expected.expected, rtol=1e-6)
+
+    def test_cls_of_a_sum_without_asimov_data(self):
+        both = surrogate(asimov=False) + exact_gaussian((2.0, 3.0))
+        assert ny.upper_limit(both, "mu").status is Status.PROFILE_LIMIT
 
     def test_different_measurements_of_the_same_name(self):
         with pytest.raises(InputError, match=r"'theta.0.': measured as 0 and as 0\.5"):

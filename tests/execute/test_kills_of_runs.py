@@ -10,19 +10,20 @@ from tests.execute.victims import kills
 
 @pytest.mark.parametrize("kind", ["limit", "chain"])
 def test_a_few_kills(tmp_path, kind):
-    kills(tmp_path, kind, 2, seed=1)
+    kills(tmp_path, kind, 1, 2, seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "number", "seed"),
+    ("kind", "processes", "together", "seed"),
     [
-        ("limit", 100, 11),
-        ("hypotest", 100, 12),
-        ("chain", 100, 13),
-        ("chain", 100, 14),
-        ("nested", 20, 15),
+        ("limit", 13, 8, 11),
+        ("hypotest", 13, 8, 12),
+        ("chain", 25, 8, 13),
+        ("nested", 5, 4, 14),
+        ("limit", 10, 1, 15),
+        ("chain", 10, 1, 16),
     ],
 )
-def test_a_hundred_kills(tmp_path, kind, number, seed):
-    kills(tmp_path, kind, number, seed)
+def test_many_kills(tmp_path, kind, processes, together, seed):
+    kills(tmp_path, kind, processes, together, seed)

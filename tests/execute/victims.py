@@ -1,16 +1,21 @@
 """Real runs that are killed: toys of a limit and of a test, chains, nested sampling.
 
-    python -m tests.execute.victims     lines "KIND FOLDER" start a run there, whose pid is told
+    python -m tests.execute.victims      reads "KIND FOLDER ...", does it, tells the pid of a fork
 
-The program imports everything and then forks for each run, which saves seconds of CPU. That is
-sound because it has one thread and has not yet begun to use jax, which it checks.
+One process does several runs at once, each in a thread and a folder of its own, and one SIGKILL
+ends all of them at different moments: starting a process costs more than ten runs. Before them it
+does one run elsewhere, which compiles. The program imports everything and forks for each process;
+that is sound because it has one thread and has not yet begun to use jax, which it checks.
 """
 
 import dataclasses
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 
 import numpy as np
@@ -87,23 +92,27 @@ class Victims:
             pass
         assert self.program.returncode == 0
 
-    def killed(self, kind, folder, chunks, rng):
-        """A run killed at a random moment: of its start in one case of eight, else once a random
-        number of its chunks is there. The number of chunks that it left."""
-        self.program.stdin.write(f"{kind} {folder}\n")
-        self.program.stdin.flush()
+    def killed(self, kind, folders, chunks, rng):
+        """Runs killed together, once a random number of chunks is there in all, or in one case of
+        eight at a random moment of the start. The number of chunks that each left."""
+        begins = [0, *rng.integers(0, chunks * len(folders) // 4, len(folders) - 1)]
+        asked = " ".join(f"{folder}:{begin}" for folder, begin in zip(folders, begins))
+        self.tell(f"{kind} {asked}")
         pid = int(self.program.stdout.readline())
         if rng.integers(8) == 0:
             time.sleep(rng.uniform(0.0, 2.0))
         else:
-            wanted = rng.integers(1, chunks)
-            while saved_in(folder) < wanted and not self.over(pid):
+            wanted = rng.integers(max(begins) + 1, int(0.8 * chunks * len(folders)))
+            while sum(map(saved_in, folders)) < wanted and not self.over(pid):
                 time.sleep(0.002)
             time.sleep(rng.exponential(0.01))
-        self.program.stdin.write(f"kill {pid}\n")
-        self.program.stdin.flush()
+        self.tell(f"kill {pid}")
         self.program.stdout.readline()  # it is gone
-        return saved_in(folder)
+        return [saved_in(folder) for folder in folders]
+
+    def tell(self, line):
+        self.program.stdin.write(line + "\n")
+        self.program.stdin.flush()
 
     @staticmethod
     def over(pid):
@@ -119,20 +128,22 @@ def saved_in(folder):
     return saved(folder) if folder.exists() else 0
 
 
-def kills(tmp_path, kind, number, seed):
-    """Each killed, resumed here, and compared; then the folder is that of a run left alone."""
+def kills(tmp_path, kind, processes, together, seed):
+    """Each run killed, resumed here, and compared; then its folder is that of one left alone."""
     rng = np.random.default_rng(seed)
     alone = known(KINDS[kind](ny.Workplace(folder=tmp_path / "alone")))
     chunks = saved(tmp_path / "alone")
     left = []
     with Victims() as victims:
-        for i in range(number):
-            folder = tmp_path / str(i)
-            left.append(victims.killed(kind, folder, chunks, rng))
-            assert known(KINDS[kind](ny.Workplace(folder=folder))) == alone
-            assert contents(folder) == contents(tmp_path / "alone")
-    print(f"{kind}: of {chunks} chunks the killed runs left {sorted(left)}")
-    assert sum(0 < n < chunks for n in left) >= number / 2  # moments worth killing at
+        for i in range(processes):
+            folders = [tmp_path / f"{i}-{j}" for j in range(together)]
+            left += victims.killed(kind, folders, chunks, rng)
+            for folder in folders:
+                assert known(KINDS[kind](ny.Workplace(folder=folder))) == alone
+                assert contents(folder) == contents(tmp_path / "alone")
+                shutil.rmtree(folder)
+            print(f"{kind}: of {chunks} chunks the killed runs left {left}", flush=True)
+    assert sum(0 < n < chunks for n in left) >= len(left) / 2  # moments worth killing at
 
 
 def contents(folder):
@@ -158,8 +169,30 @@ def main():
         elif pid := os.fork():
             print(pid, flush=True)
         else:
-            KINDS[what](ny.Workplace(folder=pathlib.Path(where)))
-            os._exit(0)
+            do(KINDS[what], [place.rpartition(":") for place in where.split()])
+
+
+def do(kind, places):
+    """Runs in threads, each of which begins once so many chunks are there in all."""
+    folders = [pathlib.Path(folder) for folder, _, _ in places]
+
+    def run(folder, begin):
+        while sum(map(saved_in, folders)) < begin:
+            time.sleep(0.002)
+        kind(ny.Workplace(folder=folder))
+
+    if len(folders) > 1:
+        with tempfile.TemporaryDirectory() as elsewhere:
+            kind(ny.Workplace(folder=pathlib.Path(elsewhere, "run")))
+    threads = [
+        threading.Thread(target=run, args=(folder, int(begin)))
+        for folder, (_, _, begin) in zip(folders, places)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pytest
 
 from neyman.io.onnx.read import parse
 from neyman.likelihoods.load import load
+from neyman.likelihoods.surrogate.likelihood import OnnxLikelihood
 from neyman.likelihoods.surrogate.metadata import Metadata
 from neyman.status import InputError
 from tests.likelihoods.surrogate import hostile
@@ -97,7 +98,7 @@ def test_mutations(changes):
                 del data[at : at + n]
     try:
         graph = parse(bytes(data), "x.onnx")
-        Metadata.from_props(graph.metadata, "x.onnx")
+        OnnxLikelihood.of(graph, Metadata.from_props(graph.metadata, "x.onnx"))
     except InputError as error:
         assert "\n" not in str(error)
 

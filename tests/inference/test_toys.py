@@ -286,6 +286,14 @@ def test_more_toys_in_the_same_folder(verb, options, like, tmp_path, monkeypatch
     assert known(more) == known(whole)
 
 
+def test_more_data_sets_in_the_same_folder(like, tmp_path):
+    kept = Workplace(folder=tmp_path / "data")
+    for n in (1_200, 2_100):
+        more = simulate(like.model, at={"mu": 1.0}, n=n, key=4, workplace=kept)
+    whole = simulate(like.model, at={"mu": 1.0}, n=2_100, key=4)
+    np.testing.assert_array_equal(more.main, whole.main)
+
+
 @pytest.mark.parametrize("change", [{"measurement": "other"}, {"normsys_code": "1"}])
 def test_a_folder_of_another_model_of_the_same_document_is_refused(change, tmp_path):
     modifiers = [modifier("normsys", "b", {"lo": 0.8, "hi": 1.1})]

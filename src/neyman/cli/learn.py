@@ -28,7 +28,7 @@ def learn_from(source: Source, to: str, resume: str | None) -> Answer:
     """Run a job and write its file."""
     check_file(source.file)
     if not source.file.endswith(".toml"):
-        raise InputError(source.file, "is no job", "give a .toml file (docs/surrogate.md)")
+        raise InputError(source.file, "is no job", "give a .toml file (docs/surrogate-training.md)")
     if not to.endswith(".onnx"):
         raise InputError(f"-o {to}", "is no name for an ONNX file", "let it end in .onnx")
     if not pathlib.Path(to).absolute().parent.is_dir():

@@ -23,6 +23,7 @@ def execute(
     workers: Any = 1,
     store: ChunkStore | None = None,
     numbers: Sequence[int] | None = None,
+    fits: Callable[[Any, Arrays], bool] | None = None,
     progress: Progress | None = None,
     timeout: float | None = None,
     retries: int = 1,
@@ -40,6 +41,7 @@ def execute(
     - `store`: results are saved there as they come, under `numbers`, their positions by
       default; those in it are read, not computed. A damaged one is computed again and stands
       in `store.notes`.
+    - `fits(job, arrays)`: whether what is in the store is of this job; else it is replaced.
     - `progress(done, total)` is called after each job.
     - `timeout`: seconds an attempt may take, counted from when it begins. A local process is
       killed (for `workers=1` one is started, for nothing else can be stopped); another
@@ -56,7 +58,7 @@ def execute(
         raise InputError("retries", f"{retries} is negative", "give 0 or more")
     if numbers is None:
         numbers = range(len(jobs))
-    run = _Run(function, jobs, store, numbers, progress or _silent, retries)
+    run = _Run(function, jobs, store, numbers, fits or _fits, progress or _silent, retries)
     return run.results(functools.partial(backend, workers, timeout, initializer))
 
 
@@ -68,6 +70,7 @@ class _Run:
     jobs: Sequence[Any]
     store: ChunkStore | None
     numbers: Sequence[int]
+    fits: Callable[[Any, Arrays], bool]
     progress: Progress
     retries: int
 
@@ -99,7 +102,7 @@ class _Run:
         ):
             position, self.next = self.next, self.next + 1
             stored = self.store.load(self.numbers[position]) if self.store else None
-            if stored is None:
+            if stored is None or not self.fits(self.jobs[position], stored):
                 self.begin(position)
             else:
                 self.finish(position, stored)
@@ -145,6 +148,10 @@ def _outcome(future: Any) -> Outcome:
         ) from error
     except (Exception, CancelledError) as error:
         return Trouble(describe(error))
+
+
+def _fits(job: Any, arrays: Arrays) -> bool:
+    return True
 
 
 def _silent(done: int, total: int) -> None:

@@ -42,9 +42,10 @@ class AsymptoticTest:
         if self.like.model is not None:
             data = expected_data(self.like, self.model, theta)
             return Profile(self.model.observe(data), self.poi, theta)
-        if self.like.asimov is None:
+        asimov = self.like.asimov_at(theta)
+        if asimov is None:
             raise no_model()
-        return Profile(self.like.asimov, self.poi, theta)
+        return Profile(asimov.like, self.poi, theta)
 
     @property
     def model(self) -> Model:

@@ -14,6 +14,7 @@ import numpy as np
 from neyman._jax import jax
 from neyman.execute import Failed, execute, progress_bar
 from neyman.execute.attempt import describe
+from neyman.inference.asymptotics import throws_toys
 from neyman.inference.fit import model_notes
 from neyman.inference.prior_predictive import check_priors, prior_predictive
 from neyman.inference.provenance import fingerprint, provenance_of
@@ -22,7 +23,7 @@ from neyman.inference.threads import one_thread
 from neyman.inference.toy_test import HERE, Workplace
 from neyman.io.chunks import ChunkStore
 from neyman.io.provenance import provenance
-from neyman.model import ObservedLikelihood
+from neyman.model import Likelihood, ObservedLikelihood
 from neyman.results.calibration import Calibration
 from neyman.status import InputError
 
@@ -56,10 +57,13 @@ def calibrate(
             call goes on.
 
     Raises:
-        InputError: shapes that do not match, an unknown name, a prior that cannot be drawn from.
+        InputError: shapes that do not match, an unknown name, a prior that cannot be drawn from,
+            a likelihood without a model.
     """
     if sets < 1:
         raise InputError("sets", f"{sets} is not positive", "give 4000 or more")
+    if isinstance(source, Likelihood):
+        throws_toys(source)
     if isinstance(source, ObservedLikelihood):
         if posterior is None:
             raise InputError("posterior", "is missing", "give a function (key, like) -> draws")

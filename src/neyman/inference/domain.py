@@ -8,6 +8,9 @@ from neyman.status import Note, Status
 FEW = 0.01
 """Draws outside are a warning up to this part of all, and a failure above."""
 
+NOTHING = 1e-6
+"""A smaller part is not counted: weighted draws of nested sampling begin all over the prior."""
+
 
 def domain_notes(like: Likelihood, thetas: np.ndarray) -> tuple[Note, ...]:
     """A note where some of thetas, (N, P), lie outside; which parameters leave the domain."""
@@ -24,7 +27,7 @@ def draws_notes(like: Likelihood, thetas: np.ndarray, weights: np.ndarray) -> tu
     """The same of draws, (N, P), with weights (N,) that sum to 1."""
     found = like.outside(thetas)
     part = float(weights @ found.rows)
-    if part == 0:
+    if part < NOTHING:
         return ()
     status = Status.TAIL_OUTSIDE if part <= FEW else Status.OUTSIDE_DOMAIN
     return (Note(status, f"{100 * part:.2g} % of the draws, {found.where}"),)

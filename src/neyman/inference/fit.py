@@ -14,6 +14,7 @@ from neyman.inference.domain import domain_notes
 from neyman.inference.expectation import expected_counts
 from neyman.inference.newton import Minimum, minimise
 from neyman.inference.provenance import provenance_of
+from neyman.inference.saddle import descended
 from neyman.inference.threads import one_thread
 from neyman.model import Likelihood
 from neyman.parameters import Parameters
@@ -65,7 +66,8 @@ def held_outside_notes(p: Parameters, held: Mapping[str, float]) -> tuple[Note, 
 def best(
     like: Likelihood, start: np.ndarray, free: np.ndarray, near: Array | None = None
 ) -> Minimum:
-    """The minimum from `start`, or from up to `RESTARTS` other points where that fails.
+    """The minimum from `start`, or from up to `RESTARTS` other points where that fails; below it
+    where it is a saddle point.
 
     `near` is a Hessian (P, P) at a minimum nearby, which helps where Hessians are dear.
     """
@@ -76,7 +78,7 @@ def best(
         again = minimise(like, _elsewhere(like, start, free, attempt), free)
         if int(again.status) == Status.FINE or again.value < found.value:
             found = again
-    return found
+    return found if found.definite else descended(like, found, free)
 
 
 def _elsewhere(like: Likelihood, start: np.ndarray, free: np.ndarray, attempt: int) -> np.ndarray:

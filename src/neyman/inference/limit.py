@@ -66,7 +66,7 @@ def upper_limit(
     """
     check_level(level)
     name = parameter_of_interest(like, poi)
-    if like.model is None and like.asimov is None:
+    if like.model is None and like.asimov_at(like.parameters.init) is None:
         check_null(like, null)
         return profile_limit(like, name, level)
     test, found = _asymptotic(like, name, statistic, level)
@@ -140,7 +140,17 @@ class Found(NamedTuple):
             return ()
         names = np.array(["observed", *BANDS])
         status = Status.NO_ROOT if missing[[0, MEDIAN]].any() else Status.NO_BAND
-        return (Note(status, f"{', '.join(names[missing])} limit, {reach}"),)
+        place = f"{', '.join(names[missing])} limit, {reach}"
+        return (Note(status, place + self._least(int(np.argmax(missing)))),)
+
+    def _least(self, column: int) -> str:
+        """How low a curve came that missed the level, and where: a signal that nuisance parameters
+        absorb is excluded no further by being larger."""
+        curve = self.cls[:, column]
+        if not np.isfinite(curve).any():
+            return ""
+        least = int(np.nanargmin(curve))
+        return f", where CLs is {curve[least]:.2g} at least, at {self.scanned[least]:.3g}"
 
 
 def _asymptotic(

@@ -21,7 +21,7 @@ compilation, jax in a `while_loop`.
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg.lapack
@@ -53,6 +53,9 @@ class Minimum(NamedTuple):
     iterations: Scalar
     status: Scalar
     """A code of `Status`: FINE, NOT_CONVERGED or NOT_FINITE."""
+    definite: Scalar | np.bool | bool = True
+    """Whether the Hessian is positive definite over the parameters that float and are not held
+    by a bound; if not, this may be a saddle point, or log L may be flat in a direction."""
 
     @property
     def value(self) -> float:
@@ -70,6 +73,8 @@ class Proposal(NamedTuple):
     slope: Scalar
     """gradient . move"""
     decrement: Scalar
+    definite: Scalar | np.bool
+    """Whether its matrix is the Hessian."""
 
 
 class State(NamedTuple):
@@ -104,8 +109,8 @@ def minimise(
                 state = step(like, state, free, p.lower, p.upper)
             return finished(state)
     found = np.asarray(_compiled(like, np.asarray(start, dtype=float), free, *_bounds(p)))
-    n, scalars = len(p), found[-4:]
-    hessian = found[2 * n : -4].reshape(n, n)
+    n, scalars = len(p), found[-5:]
+    hessian = found[2 * n : -5].reshape(n, n)
     derivatives = Derivatives(scalars[0], found[n : 2 * n], hessian)
     return Minimum(found[:n], derivatives, *scalars[1:])
 
@@ -130,7 +135,7 @@ def _compiled(like, start, free, lower, upper) -> Array:
     """The minimum as one vector: each array that leaves the device costs 10 us."""
     found = descend(like, start, free, lower, upper)
     d = found.derivatives
-    scalars = [d.value, found.decrement, found.iterations, found.status]
+    scalars = [d.value, found.decrement, found.iterations, found.status, found.definite]
     last = jnp.stack([jnp.asarray(s, float) for s in scalars])
     return jnp.concatenate([found.theta, d.gradient, d.hessian.ravel(), last])
 
@@ -154,9 +159,8 @@ def initial(like: Likelihood, start: Array, free: Array, lower: Array, upper: Ar
     derivatives = Derivatives(unknown, nothing, nothing[:, None] * nothing[None, :])
     count = xp.sum(xp.zeros_like(free[:0], dtype=int))
     status = count + int(Status.NOT_CONVERGED)
-    return State(
-        theta, derivatives, zero, count - 1, status, Proposal(nothing, zero, zero, unknown)
-    )
+    proposal = Proposal(nothing, zero, zero, unknown, zero == 0)
+    return State(theta, derivatives, zero, count - 1, status, proposal)
 
 
 def going_on(state: State) -> Scalar | np.bool:
@@ -208,7 +212,9 @@ def finished(state: State) -> Minimum:
     value = d.value - xp.where(converged, proposal.gain, 0.0)
     gradient = d.gradient + xp.where(converged, d.hessian @ proposal.move, 0.0)
     derivatives = Derivatives(value, gradient, d.hessian)
-    return Minimum(theta, derivatives, proposal.decrement, state.iterations, state.status)
+    return Minimum(
+        theta, derivatives, proposal.decrement, state.iterations, state.status, proposal.definite
+    )
 
 
 def _propose(
@@ -254,21 +260,22 @@ def _propose(
         again = stopped + xp.where(others & xp.isfinite(again), again, 0.0)
         wanted = xp.where(xp.any(beyond), again, direction)
         move = xp.where(moves, xp.clip(theta + wanted, lower, upper) - theta, 0.0)
-        return direction, move, matrix @ move
+        return direction, move, matrix @ move, usable
 
-    inside = ~moves | ((end >= lower) & (end <= upper))  # False where there is no Newton step
-    direction, move, bending = _either(
-        xp.all(inside), lambda: (newton, newton, hessian @ newton), bent
+    inside = xp.all(~moves | ((end >= lower) & (end <= upper)))  # False without a Newton step
+    direction, move, bending, definite = _either(
+        inside, lambda: (newton, newton, hessian @ newton, inside), bent
     )
     along = slope @ move
-    return Proposal(move, -(along + 0.5 * move @ bending), along, -(slope @ direction))
+    gain = -(along + 0.5 * move @ bending)
+    return Proposal(move, gain, along, -(slope @ direction), definite)
 
 
 def _either(
     condition: Scalar | np.bool,
-    yes: Callable[[], tuple[Array, ...]],
-    no: Callable[[], tuple[Array, ...]],
-) -> tuple[Array, ...]:
+    yes: Callable[[], tuple[Scalar | np.bool, ...]],
+    no: Callable[[], tuple[Scalar | np.bool, ...]],
+) -> tuple[Any, ...]:
     """`yes()` where `condition` holds, else `no()`; only that one is computed."""
     if isinstance(condition, np.bool):
         return yes() if condition else no()

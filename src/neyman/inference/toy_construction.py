@@ -85,7 +85,6 @@ class Construction:
         truth = Truth(theta[None], (float(theta[poi]),), poi, tuple(held))
         starts = range(first, first + chunks * CHUNK, CHUNK)
         jobs = [Chunk(self.model, truth, "t", self.seed, stream, i, CHUNK) for i in starts]
-        self._forget_others(jobs)
         workers = self.workplace.workers if self._pool is None else self._pool
         failed, self.thrown = into.failed, self.thrown + chunks * CHUNK
         with progress_bar("toys") as progress:
@@ -95,21 +94,13 @@ class Construction:
                 workers=workers,
                 store=self.store,
                 numbers=[number(job) for job in jobs],
+                fits=are_toys_of,  # with more toys than before other points may be tested
                 progress=progress,
                 timeout=self.workplace.timeout,
             )
             for job, arrays in zip(jobs, done, strict=True):
                 into.add(self._toys(job, arrays).statistic[:, 0])
         self.failed += into.failed - failed
-
-    def _forget_others(self, jobs: list[Chunk]) -> None:
-        """Where more toys are asked for than before, other points may be tested under a number."""
-        if self.store is None:
-            return
-        for job in jobs:
-            kept = self.store.load(number(job))
-            if kept is not None and not are_toys_of(job, kept):
-                self.store.path(number(job)).unlink()
 
     def _toys(self, job: Chunk, done: Arrays | Failed) -> Toys:
         """After a chunk that failed nothing more is kept: a resume that has it may test others."""

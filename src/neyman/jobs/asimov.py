@@ -6,15 +6,15 @@ Those are the data expected at poi = 0 with the nuisance parameters fitted to wh
 
 import numpy as np
 
-from neyman.inference.asymptotics import AsymptoticTest
-from neyman.model import Likelihood
+from neyman.inference.profile import Profile
+from neyman.model import Asimov, Likelihood
 
 
-def asimov_likelihood(like: Likelihood, poi: str) -> Likelihood | None:
-    """None where the likelihood neither has a model nor brings that of its Asimov data, or where
-    poi = 0 lies outside its bounds."""
+def background_only(like: Likelihood, poi: str) -> Asimov | None:
+    """None where nobody can make such data, or where poi = 0 lies outside its bounds."""
     lower, upper = like.parameters[poi].bounds
-    if (like.model is None and like.asimov is None) or not lower <= 0.0 <= upper:
+    if not lower <= 0.0 <= upper:
         return None
-    found = AsymptoticTest(like, poi).asimov.like
-    return found if np.isfinite(float(found.log_prob(like.parameters.init))) else None
+    theta = np.asarray(Profile(like, poi).at(0.0).theta)
+    found = like.asimov_at(theta)
+    return found if found is not None and np.isfinite(float(found.like.log_prob(theta))) else None

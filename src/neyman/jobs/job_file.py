@@ -8,6 +8,7 @@
     seed = 0
     level = 0.95                         # of the limits that are compared
     asimov = true                        # learn log L of the background-only Asimov data, for CLs
+    chains = true                        # points from chains; by default unless log L is dear
     precision = "float32"                # of the networks in the file, or "float64"
     rounds = 0                           # draw from the surrogate, ask the source, learn again
 
@@ -72,6 +73,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
     level: float = 0.95
     asimov: bool = True
+    chains: bool | None = None
     precision: str = "float32"
     rounds: int = 0
     network: dict[str, Any] = {}
@@ -112,7 +114,7 @@ def read_job(path: Pathlike) -> Job:
     try:
         job = msgspec.convert(document, Job)
     except msgspec.ValidationError as error:
-        raise InputError(file.name, str(error), "see docs/surrogate.md") from None
+        raise InputError(file.name, str(error), "see docs/surrogate-training.md") from None
     _check(job, file.name)
     folder = file.parent
     return msgspec.structs.replace(
@@ -153,4 +155,4 @@ def _converted(values: dict[str, Any], kind: Any, place: str) -> Any:
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        raise InputError(place, str(error), "see docs/surrogate.md") from None
+        raise InputError(place, str(error), "see docs/surrogate-training.md") from None

@@ -20,7 +20,7 @@ from neyman.inference.provenance import provenance_of
 from neyman.inference.sampling.sample import sample
 from neyman.inference.toy_test import Workplace
 from neyman.io.provenance import digest, provenance
-from neyman.jobs.asimov import asimov_likelihood
+from neyman.jobs.asimov import background_only
 from neyman.jobs.ask import Folder, inside
 from neyman.jobs.job_file import Job
 from neyman.jobs.training_points import Layout, evaluated, training_points
@@ -106,10 +106,10 @@ def learn_surrogate(like: Likelihood, job: Job, *, file: str = "", folder: Folde
     clock = _Clock()
     points, first = _head(like, pois, job, 0, job.points, folder, LOG_PROB, clock)
     learned = {LOG_PROB: first}
-    asimov = asimov_likelihood(like, pois[0]) if job.asimov and pois else None
+    asimov = background_only(like, pois[0]) if job.asimov and pois else None
     if asimov is not None:
         n = max(100, int(ASIMOV_SHARE * job.points))
-        _, learned[ASIMOV] = _head(asimov, pois, job, 100, n, folder, ASIMOV, clock)
+        _, learned[ASIMOV] = _head(asimov.like, pois, job, 100, n, folder, ASIMOV, clock)
     made = assemble(
         learned, points, like.parameters, like=like, asimov=asimov,
         poi=pois[0] if pois else None, about=job.about, precision=job.precision,
@@ -168,8 +168,9 @@ def _head(
 ) -> tuple[Points, Learned]:
     """Points of one likelihood, and what is learned of it."""
     where = inside(folder, name)
+    chains = not like.dear if job.chains is None else job.chains
     points = training_points(
-        like, pois, n=n, key=_seed(job, stream), chains=not like.dear,
+        like, pois, n=n, key=_seed(job, stream), chains=chains,
         folder=inside(where, "points"),
     )  # fmt: skip
     clock.note("points")

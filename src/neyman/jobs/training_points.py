@@ -1,18 +1,18 @@
 """Where a surrogate is trained: points of the parameter space, with values and gradients.
 
-    curve NAME     conditional maxima along a parameter of interest, where t_mu rises to `DEEPEST`
+    curve NAME     conditional maxima along a parameter of interest, where t_mu rises to 25
     profile NAME   their neighbourhood: theta^^(mu) + s L(mu) x, with mu uniform, x normal, s
                    uniform in (0, 1) and L L^T the covariance of the others given mu
     posterior      draws of chains
     tail           draws of chains of log L/T, T = 1 + 3 sqrt(2/F): three standard deviations
                    further in -2 log L
-    gaussian       theta^ + s L x, s uniform in (0, `WIDE`), in place of the last two where log L
+    gaussian       theta^ + s L x, s uniform in (0, 2), in place of the last two where log L
                    is too dear for chains
 
 A limit lives on the profile curves, a posterior in the bulk, which in many dimensions is somewhere
 else: of 95 normal parameters a draw lies 9.7 standard deviations from the maximum, a profiled
 point at a few. Gaussian points in place of chains leave the curvature of the bulk to be found by
-rounds of drawing from the surrogate. What would leave the bounds is reflected.
+rounds of drawing from the surrogate.
 
 All points are laid out first and then evaluated in chunks that are stored, so that a run that was
 killed goes on from there; the same arguments give the same bits.
@@ -23,30 +23,19 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.interpolate import make_interp_spline
 
 from neyman.inference.fit import best
-from neyman.inference.newton import Minimum
-from neyman.inference.profile import Profile
 from neyman.inference.sampling.sample import sample
 from neyman.inference.toy_test import Workplace
 from neyman.jobs.ask import Folder, ask, inside
+from neyman.jobs.neighbourhood import around_curve, around_maximum, conditional_maxima
 from neyman.jobs.tempered import tempered
 from neyman.likelihoods.surrogate.curve import CURVE
-from neyman.likelihoods.surrogate.gaussian import raised
 from neyman.likelihoods.surrogate.points import Points
 from neyman.model import Likelihood
-from neyman.parameters import Parameters
 from neyman.status import InputError, Status
 
-DEEPEST = 25.0
-"""Of the curves, in t_mu."""
-PACE = 0.25
-"""Between points of a curve, in standard deviations of the parameter of interest."""
-LONGEST = 80
-"""Points of a curve on each side."""
 SHARES = {"profile": 0.55, "posterior": 0.3, "tail": 0.15}
-WIDE = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,87 +142,3 @@ def drawn(like: Likelihood, key: int, n: int, folder: Folder) -> np.ndarray:
     theta = np.tile(like.parameters.init, (len(draws), 1))
     theta[:, ~like.parameters.fixed] = draws
     return theta
-
-
-# ---- the profile curve and what lies around it
-
-
-def conditional_maxima(like: Likelihood, poi: str, start: np.ndarray) -> list[Minimum]:
-    """Along `poi` from the lower to the upper end, which is a bound or where t_mu is `DEEPEST`."""
-    profile = Profile(like, poi, start)
-    p = like.parameters
-    lower, upper = p[poi].bounds
-    middle, step = profile.best_value, PACE * profile.sigma
-    sides = []
-    for sign in (-1.0, 1.0):
-        found: list[Minimum] = []
-        for k in range(1, LONGEST + 1):
-            mu = float(np.clip(middle + sign * k * step, lower, upper))
-            if mu == middle:
-                break
-            one = profile.at(mu)
-            if int(one.status) != Status.FINE:
-                break
-            found.append(one)
-            if mu in (lower, upper) or profile.twice_delta(mu) > DEEPEST:
-                break
-        sides.append(found)
-    if not any(sides):
-        problem = "its conditional fits beside the maximum fail"
-        raise InputError(f"parameter '{poi}'", problem, "check it with `neyman scan`")
-    return [*sides[0][::-1], profile.best, *sides[1]]
-
-
-def around_curve(
-    rng: np.random.Generator, p: Parameters, poi: int, curve: Sequence[Minimum], n: int
-) -> np.ndarray:
-    """n points around conditional maxima, (n, P)."""
-    thetas = np.stack([np.asarray(m.theta) for m in curve])
-    mus = thetas[:, poi]
-    spline = make_interp_spline(mus, thetas, k=min(3, len(mus) - 1))
-    mu = rng.uniform(mus[0], mus[-1], n)
-    nearest = np.argmin(np.abs(mu[:, None] - mus[None, :]), axis=1)
-    free = ~p.fixed
-    free[poi] = False
-    spread = np.stack([spread_of(p, m, free) for m in curve])
-    noise = rng.uniform(size=(n, 1)) * rng.normal(size=(n, len(p)))
-    moved = np.clip(spline(mu), p.lower, p.upper)
-    for i in range(len(curve)):
-        rows = nearest == i
-        moved[rows] += noise[rows] @ spread[i].T
-    moved[:, p.fixed] = p.init[p.fixed]
-    moved[:, poi] = mu
-    return reflected(p, moved)
-
-
-def around_maximum(rng: np.random.Generator, p: Parameters, found: Minimum, n: int) -> np.ndarray:
-    """n points of Gaussians of several widths, (n, P)."""
-    scale = WIDE * rng.uniform(size=(n, 1))
-    noise = scale * rng.normal(size=(n, len(p)))
-    moved = np.asarray(found.theta) + noise @ spread_of(p, found, ~p.fixed).T
-    return reflected(p, moved)
-
-
-def spread_of(p: Parameters, found: Minimum, free: np.ndarray) -> np.ndarray:
-    """L (P, P) with L L^T the covariance of the free parameters at a minimum; one that is at a
-    bound, with log L falling away from it, has the length over which that falls by 1."""
-    theta, gradient = np.asarray(found.theta), np.abs(np.asarray(found.derivatives.gradient))
-    held = free & ((theta <= p.lower) | (theta >= p.upper))
-    inside = np.flatnonzero(free & ~held)
-    hessian = np.asarray(found.derivatives.hessian)
-    result = np.zeros((len(p), len(p)))
-    block = raised(hessian[np.ix_(inside, inside)])
-    result[np.ix_(inside, inside)] = np.linalg.inv(np.linalg.cholesky(block)).T
-    curvature = np.abs(np.diagonal(hessian))
-    length = 1.0 / np.maximum(gradient + np.sqrt(curvature), 1e-300)
-    index = np.flatnonzero(held)
-    result[index, index] = length[index]
-    return result
-
-
-def reflected(p: Parameters, theta: np.ndarray) -> np.ndarray:
-    """theta (N, P) folded back into the bounds, once, and then cut."""
-    with np.errstate(invalid="ignore"):
-        theta = np.where(theta < p.lower, 2.0 * p.lower - theta, theta)
-        theta = np.where(theta > p.upper, 2.0 * p.upper - theta, theta)
-    return np.clip(theta, p.lower, p.upper)

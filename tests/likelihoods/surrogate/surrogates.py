@@ -61,12 +61,12 @@ def graph_and_card(like=None, precision="float64", asimov=True, **changes):
     centre, z, log_prob = quadratic(b, like)
     b.output("log_prob", log_prob)
     b.output("distance", b.apply("Sqrt", b.norm_squared(z)))
-    background = None
+    background = theta = None
     if asimov:
         theta = np.asarray(fit(like, fix={like.model.poi: 0.0}).values)
         background = like.model.observe(like.model.expected(theta))
         b.output("log_prob_asimov", quadratic(b, background)[2])
-    card = card_of(like, centre, background, **changes)
+    card = card_of(like, centre, background, **({"background": theta} | changes))
     return b.graph(card.to_props()), card
 
 

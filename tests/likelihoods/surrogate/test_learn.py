@@ -21,11 +21,11 @@ from neyman.model import Data
 from neyman.parameters import Parameter, Parameters
 from neyman.status import InputError
 
-QUICK = Settings(weights=(1.0,), members=2, epochs=25, batch=128, width=32, rate=1e-2)
-SEARCH = counting([4.0, 6.0], [9.0, 30.0], [[0.3, 0.1], [-0.1, 0.2]], bounds=(-1.5, 6.0))
+QUICK = Settings(weights=(1.0,), members=2, epochs=40, batch=128, width=32, rate=1e-2)
+SEARCH = counting([4.0, 6.0], [9.0, 30.0], [[0.2, 0.1], [-0.1, 0.15]], bounds=(-1.0, 6.0))
 
 
-def observed(counts=(16.0, 41.0), bounds=(-1.5, 6.0)):
+def observed(counts=(16.0, 41.0), bounds=(-1.0, 6.0)):
     like = SEARCH.observe(Data(np.array(counts), np.zeros(2)))
     return ny.compiled(like.replace("mu", bounds=bounds))
 
@@ -41,12 +41,12 @@ def points_of(like, n=2500, poi="mu", seed=0):
     around = curve[rng.integers(0, len(curve), n)] + rng.uniform(0, 1.3, (n, 1)) * rng.normal(
         size=(n, len(p))
     ) * np.where(p.fixed, 0.0, np.array([0.4, 1.0, 1.0])[: len(p)])
-    theta = np.clip(np.concatenate([best[None], curve, around]), p.lower, p.upper)
+    theta = np.concatenate([best[None], curve, np.clip(around, -4.0, 4.0)])
+    theta = np.clip(theta, p.lower, p.upper)
     value, slope = jax.vmap(jax.value_and_grad(like.log_prob))(jnp.asarray(theta))
     origin = np.repeat([0, 1, 2], [1, len(curve), n])
-    kept = np.isfinite(np.asarray(value))
     return Points(
-        p.names, theta[kept], np.asarray(value)[kept], np.asarray(slope)[kept], origin[kept],
+        p.names, theta, np.asarray(value), np.asarray(slope), origin,
         ("maximum", CURVE + poi, "around"),
     )  # fmt: skip
 
@@ -95,7 +95,7 @@ def test_the_choice_is_by_the_error_of_fits(search):
     assert np.mean(np.array(off)[kept]) == pytest.approx(min(errors), rel=0.02)
 
 
-@pytest.mark.parametrize("bounds", [(-1.5, 6.0), (0.0, 6.0)], ids=["inside", "at a bound"])
+@pytest.mark.parametrize("bounds", [(-1.0, 6.0), (0.0, 6.0)], ids=["inside", "at a bound"])
 def test_value_and_slope_at_the_maximum_are_exact(bounds):
     """Whatever the weights: here they are of two epochs."""
     like = observed((5.0, 22.0), bounds)  # a deficit: mu^ < 0
@@ -145,28 +145,19 @@ def test_hessians_that_are_not_positive(log_prob):
     assert np.sqrt(best) < 0.03 * np.std(value)
 
 
-def test_a_table_of_values():
-    """Without gradients, e.g. from another program, the rms error stays small."""
-    like = observed()
-    points = dataclasses.replace(points_of(like, n=4000), gradient=None)
-    gaussian = gaussian_of_values(points)
-    exact = gaussian_at_maximum(like, points)
-    curvature = gaussian.to_y @ gaussian.to_y.T, exact.to_y @ exact.to_y.T
-    assert np.linalg.norm(curvature[0] - curvature[1]) < 0.3 * np.linalg.norm(curvature[1])
-    settings = dataclasses.replace(QUICK, epochs=60)
-    learned = learn(None, points, like.parameters, key=jax.random.key(0), settings=settings)
-    mean_square = {c.name: c.mean_square for c in learned.candidates}[learned.chosen]
-    assert np.sqrt(mean_square) < 0.05 * np.std(points.log_prob)
-
-
-def test_slopes_help():
-    """With slopes in the loss the error on values is smaller than without, on as few points."""
+def test_values_alone():
+    """As from a table of another program: the curvature is fitted, and a network learns what is
+    left; with slopes in the loss as few points tell more."""
     like = observed()
     points = points_of(like, n=300)
-    with_slopes, _ = surrogate_of(like, points)
     values = dataclasses.replace(points, gradient=None)
-    without = learn(like, values, like.parameters, key=jax.random.key(0), settings=QUICK)
+    fitted, exact = gaussian_of_values(values), gaussian_at_maximum(like, points)
+    curvature = [g.to_y @ g.to_y.T for g in (fitted, exact)]
+    assert np.linalg.norm(curvature[0] - curvature[1]) < 0.5 * np.linalg.norm(curvature[1])
+    without = learn(None, values, like.parameters, key=jax.random.key(0), settings=QUICK)
+    with_slopes, _ = surrogate_of(like, points)
     errors = [min(c.mean_square for c in x.candidates) for x in (with_slopes, without)]
+    assert np.sqrt(errors[1]) < 0.1 * np.std(points.log_prob)
     assert errors[0] < 0.5 * errors[1]
 
 
@@ -188,7 +179,7 @@ def test_onnxruntime_agrees(search, tmp_path, precision, most):
     np.testing.assert_allclose(alone, own[:20], rtol=most)
     y = learned.head.gaussian.y(batch.astype(float))
     np.testing.assert_allclose(distance, np.linalg.norm(y, axis=1), atol=1e-6)
-    assert not again.outside(points.theta[:50]).beyond.any()
+    assert not again.outside(points.theta[:50]).rows.any()
 
 
 def test_the_network_is_anchored():

@@ -2,6 +2,9 @@
 
 Differences are |log L in onnxruntime - log L in jax| / max(1, |log L|)."""
 
+import pathlib
+from typing import Any
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -13,7 +16,11 @@ from neyman.io.onnx.read import parse
 from neyman.io.onnx.run import value, weights_of
 from neyman.io.onnx.write import to_bytes
 from neyman.status import InputError
-from tests.likelihoods.surrogate.surrogates import graph_and_card, random_network
+from tests.likelihoods.surrogate.surrogates import (
+    exact_gaussian,
+    graph_and_card,
+    random_network,
+)
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 
@@ -93,6 +100,20 @@ def test_quadratic_form_and_distance():
 
 def test_the_same_graph_gives_the_same_bytes():
     assert to_bytes(graph_and_card()[0]) == to_bytes(graph_and_card()[0])
+
+
+def test_the_lines_of_the_manual(tmp_path, monkeypatch):
+    """The code in docs/surrogate.md that evaluates a file with onnxruntime alone."""
+    text = (pathlib.Path(__file__).parents[3] / "docs" / "surrogate.md").read_text()
+    (block,) = [b for b in text.split("```python\n") if b.startswith("import json")]
+    graph, _ = graph_and_card(precision="float32")
+    (tmp_path / "search.onnx").write_bytes(to_bytes(graph))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(block.split("```")[0], names)
+    expected = exact_gaussian().log_prob(names["theta"][0].astype(float))
+    assert names["log_prob"] == pytest.approx([float(expected)], rel=1e-6)
+    assert names["inside"].all()
 
 
 def test_the_file_is_read_by_onnx():

@@ -24,7 +24,7 @@ from neyman.likelihoods.surrogate.likelihood import LOG_PROB, OnnxLikelihood
 from neyman.likelihoods.surrogate.metadata import Constraint, Metadata
 from neyman.likelihoods.surrogate.points import Points
 from neyman.likelihoods.surrogate.train import Learned
-from neyman.model import Likelihood
+from neyman.model import Asimov, Likelihood
 from neyman.parameters import Parameters
 
 MARGIN = 1.0 + 1e-9
@@ -58,7 +58,7 @@ def assemble(
     parameters: Parameters,
     *,
     like: Likelihood | None = None,
-    asimov: Likelihood | None = None,
+    asimov: Asimov | None = None,
     poi: str | None = None,
     about: Mapping[str, str] | None = None,
     precision: str = "float32",
@@ -69,7 +69,7 @@ def assemble(
         learned: by output, "log_prob" first and "log_prob_asimov" where the source could make it.
         points: those of the first head; they make the domain.
         like: the source, for its constraints and its digest; None for points of another program.
-        asimov: the source of the second head.
+        asimov: the source of the second head, and the theta of its data.
         poi: the parameter of interest.
         about: title, authors, licence, DOI, citation.
         precision: of the networks in the file, "float32" or "float64".
@@ -80,7 +80,10 @@ def assemble(
     card = Metadata(
         parameters=parameters,
         poi=poi,
-        constraints=None if like is None else constraints_of(like, asimov),
+        constraints=None
+        if like is None
+        else constraints_of(like, None if asimov is None else asimov.like),
+        background=None if asimov is None else asimov.theta,
         domain=domain_of(points, learned[LOG_PROB].head.gaussian),
         errors={},
         digests=digests,

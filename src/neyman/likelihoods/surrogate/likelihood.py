@@ -19,7 +19,7 @@ from neyman.io.onnx.graph import Graph
 from neyman.io.onnx.operators import checked
 from neyman.io.onnx.run import Weights, value, weights_of
 from neyman.likelihoods.surrogate.metadata import Metadata
-from neyman.model import Derivatives, Likelihood, Outside
+from neyman.model import Asimov, Derivatives, Likelihood, Outside
 from neyman.parameters import Parameters
 from neyman.status import InputError
 
@@ -101,11 +101,12 @@ class OnnxLikelihood(Likelihood):
     def constraints_known(self) -> bool:
         return self.card.constraints is not None
 
-    @property
-    def asimov(self) -> "OnnxLikelihood | None":
+    def asimov_at(self, theta: np.ndarray) -> Asimov | None:
         if ASIMOV not in self.graph.outputs or self.output == ASIMOV:
             return None
-        return dataclasses.replace(self, output=ASIMOV, values=self.card.measured_asimov)
+        like = dataclasses.replace(self, output=ASIMOV, values=self.card.measured_asimov)
+        background = self.card.background
+        return Asimov(like, theta if background is None else background)
 
     def log_prob(self, theta: Array) -> Scalar:
         return value(self.graph, self.weights, theta, self.output)

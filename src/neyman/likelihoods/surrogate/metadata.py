@@ -7,6 +7,8 @@ poi          the parameter of interest, or null
 constraints  [{"name", "parameter", "type": "normal"|"poisson", "width"|"rate", "measured",
                "measured_asimov"|null}]: the auxiliary measurements whose terms log L contains,
                as in `neyman.auxiliary`; null where they are not known
+background   [..]|null: the theta of the background-only Asimov data, whose log L is the output
+               `log_prob_asimov`
 domain       {"lower": [..], "upper": [..], "centre": [..]|null, "radius": r|null}
 errors       numbers measured against the source inside the domain, as the training wrote them
 digests      sha256 of the source likelihood and of the training points, by name
@@ -55,6 +57,8 @@ class Metadata:
     poi: str | None
     constraints: tuple[Constraint, ...] | None
     domain: Domain
+    background: np.ndarray | None = None
+    """(P,)"""
     errors: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     digests: Mapping[str, str] = dataclasses.field(default_factory=dict)
     about: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -107,6 +111,7 @@ class Metadata:
             "parameters": [_parameter_json(p) for p in self.parameters],
             "poi": self.poi,
             "constraints": None if listed is None else [_constraint_json(c) for c in listed],
+            "background": None if self.background is None else self.background.tolist(),
             "domain": self.domain.to_json(),
             "errors": dict(self.errors),
             "digests": dict(self.digests),
@@ -131,7 +136,7 @@ class Metadata:
             problem = f"is of the kind '{props.get('kind', 'unknown')}', not a surrogate"
             raise InputError(name, problem, "see docs/surrogate.md")
         body = {}
-        for key in ("parameters", "poi", "constraints", "domain", "errors", "digests", "about"):
+        for key in _Body.__struct_fields__:
             if key in props:
                 body[key] = parse_json(props[key], f"{name}, metadata '{key}'")
         return from_json(body, name)
@@ -168,6 +173,7 @@ class _Body(msgspec.Struct):
     parameters: list[_Parameter]
     poi: str | None = None
     constraints: list[_Constraint] | None = None
+    background: list[float] | None = None
     domain: _Domain | None = None
     errors: dict[str, Any] = {}
     digests: dict[str, str] = {}
@@ -186,11 +192,15 @@ def from_json(document: Any, name: str) -> Metadata:
     parameters = Parameters(tuple(_parameter(p, name) for p in body.parameters))
     if body.poi is not None:
         parameters.index(body.poi)
+    if body.background is not None and len(body.background) != len(parameters):
+        problem = f"has {len(body.background)} numbers for {len(parameters)} parameters"
+        raise InputError(f"{name}, metadata, background", problem, "give one for each")
     listed = body.constraints
     return Metadata(
         parameters=parameters,
         poi=body.poi,
         constraints=None if listed is None else _constraints(listed, parameters, name),
+        background=None if body.background is None else np.array(body.background),
         domain=_domain(body.domain, len(parameters), name),
         errors=body.errors,
         digests=body.digests,
