@@ -19,7 +19,6 @@ from neyman.jobs.job_file import read_job
 from neyman.jobs.surrogate import learn_surrogate, learn_table
 from neyman.jobs.validate import validate
 from neyman.likelihoods.surrogate.likelihood import OnnxLikelihood
-from neyman.report.folder import CARD
 from neyman.results import Result
 from neyman.status import InputError
 
@@ -64,7 +63,9 @@ def carded(
         from neyman.report import surrogate_card
 
         made = done.result.provenance
-        surrogate_card.write(folder / CARD, onnx, validation, history, provenance=made)
+        surrogate_card.write(
+            folder / surrogate_card.FOLDER, onnx, validation, history, provenance=made
+        )
 
     return dataclasses.replace(done, fill=fill)
 

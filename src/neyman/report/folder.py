@@ -26,10 +26,10 @@ from neyman.report.page import (
     table,
     tree,
 )
-from neyman.report.surrogate_card import JSON
+from neyman.report.surrogate_card import FOLDER, JSON
 from neyman.status import InputError, Note, Severity, Status
 
-RESULT, SUMMARY, ONNX, CARD = "result.json", "summary.txt", ".onnx", "card"
+RESULT, SUMMARY, ONNX = "result.json", "summary.txt", ".onnx"
 WORDS = {Severity.FINE: "fine", Severity.WARNING: "warning", Severity.FAILED: "failed"}
 MOST_NOTES = 50
 MOST_FILES = 100
@@ -69,8 +69,8 @@ def entries(path: str | pathlib.Path) -> list[Entry]:
     card = read_json(path / JSON) if JSON in names and surrogates else None
     for name in surrogates[:MOST_FILES]:
         found.append(_of_surrogate(path / name, f"{title}/{name}", card))
-    if CARD in names and (path / CARD / JSON).is_file():
-        found += entries(path / CARD)
+    if FOLDER in names and (path / FOLDER / JSON).is_file():
+        found += entries(path / FOLDER)
     if not found:
         problem = f"holds no {RESULT} and no {ONNX} file"
         raise InputError(str(path), problem, "name a folder that --out made")

@@ -24,6 +24,8 @@ from neyman.report.page import page
 from neyman.report.script import check_name, script
 from neyman.status import InputError
 
+FOLDER = "card"
+"""What it is called in a folder of --out."""
 JSON, HTML, SCRIPT = "model_card.json", "model_card.html", "evaluate.py"
 
 
