@@ -15,6 +15,7 @@ from neyman.cli.options import (
     ChainsKeptOption,
     Covering,
     DaskOption,
+    Folders,
     Form,
     KeptOption,
     Level,
@@ -339,4 +340,22 @@ def check(
     Example: neyman check workspace.json --interval limit --at mu=1 --workers 2 --seed 1
 
     Example: neyman check search.onnx --against workspace.json
+    """
+
+
+@functools.partial(verb, on=Folders)
+def report(
+    *,
+    to: Annotated[
+        str, typer.Option("-o", "--to", metavar="FILE", help="The page to write.")
+    ] = "report.html",
+) -> None:
+    """One self-contained HTML page of results and surrogates.
+
+    With the status, the numbers, the plots and the provenance of each; it loads nothing from
+    elsewhere and runs no script.
+
+    Example: neyman report results/limit results/fit -o report.html
+
+    Example: neyman report search.onnx
     """

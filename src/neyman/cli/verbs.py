@@ -12,7 +12,7 @@ from neyman.cli.evaluate import Evaluation, points_at, values_at
 from neyman.cli.events import check_workspace, event_pictures, write_workspace
 from neyman.cli.grid import limit_grid
 from neyman.cli.inputs import assignment, number, read
-from neyman.cli.options import Covering, Form, Method, Null, Sampler, Source, Texts
+from neyman.cli.options import Covering, Folders, Form, Method, Null, Sampler, Source, Texts
 from neyman.cli.show import describe
 from neyman.inference.asymptotics import parameter_of_interest, throws_toys
 from neyman.inference.fit import fit as maximise
@@ -245,6 +245,12 @@ def check(
         workplace=place,
     )
     return answer(result, source, given.digests, pictures={"coverage": Picture(result)})
+
+
+def report(source: Folders, *, to: str) -> Answer:
+    from neyman.cli.report import write_report
+
+    return Answer(write_report(source.paths, to), {}, {})
 
 
 def workplace(workers: int, dask: str | None, folder: str | None = None) -> Workplace:
