@@ -36,14 +36,18 @@ class AsymptoticTest:
         self.poi = poi
         self.observed = Profile(like, poi)
         self.model = throws_toys(like)
+        if self.model.dear:  # then each fit begins with the Hessian of one before it
+            self.observed.best  # noqa: B018
         self.background = self.observed.at(0.0).theta
         self.asimov = self._asimov_profile(0.0)
         self.injected: Profile | None = None
 
     def _asimov_profile(self, mu: float) -> Profile:
-        theta = np.asarray(self.observed.at(mu).theta)
+        found = self.observed.at(mu)
+        theta = np.asarray(found.theta)
         data = expected_data(self.like, self.model, theta)
-        return Profile(self.model.observe(data), self.poi, theta)
+        near = np.asarray(self.observed.best.derivatives.hessian)
+        return Profile(self.model.observe(data), self.poi, theta, near)
 
     def q(self, mu: float) -> float:
         """The statistic of the observed data."""
