@@ -76,12 +76,12 @@ def descend(
 
 
 def evaluate(like: Likelihood, theta: np.ndarray) -> Point:
-    value, gradient = _value_and_gradient(like, theta)
+    value, gradient = value_and_gradient(like, theta)
     return Point(theta, float(value), np.asarray(gradient))
 
 
 @quick_jit
-def _value_and_gradient(like, theta) -> tuple[Scalar, Array]:
+def value_and_gradient(like, theta) -> tuple[Scalar, Array]:
     return jax.value_and_grad(lambda t: -like.log_prob(t))(theta)
 
 
