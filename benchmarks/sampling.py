@@ -2,12 +2,13 @@
 
     python benchmarks/sampling.py [--quick] [--json]
 
-neyman's NUTS and emcee run one after the other in processes of their own, on the same compiled
-log density; emcee calls it for half of its walkers at once and, like neyman, starts from the
-Gaussian at the maximum, in the parameters themselves. Of its moves the quicker of differential
-evolution and stretches counts (its snooker move has a wrong Jacobian). ESS is that of
+neyman's NUTS and emcee run one after the other in processes of their own, with several keys, on
+the same compiled log density; emcee calls it for half of its walkers at once and, like neyman,
+starts from the Gaussian at the maximum, in the parameters themselves. Of its moves the quicker of
+differential evolution and stretches counts (its snooker move has a wrong Jacobian). ESS is that of
 arXiv:1903.08008 (bulk) by the same code, of mu and the smallest one of all parameters, over the
-CPU seconds of the draws that are kept: warm-up, compilation and diagnostics stand apart. Walkers
+CPU seconds of the draws that are kept: warm-up, compilation and diagnostics stand apart. Every key
+has a row, and of what `sample` gives the worst key counts. Walkers
 are no independent chains: for emcee the ESS is emcee's own (walkers x draws over its integrated
 autocorrelation time), or for mu the other one where that is larger.
 
@@ -29,50 +30,69 @@ DATA = SHARED / "data" / "surrogate" / "toy_lhc.json"
 CASE = "toy LHC search"
 GOLDEN = ((-0.112, 0.584), (-0.470, 0.925), (-0.821, 1.246))
 NEAR = (0.02, 0.02, 0.03)
-CHAINS = 16
+CHAINS, TOGETHER = 64, 16
+KEYS = (1, 2, 3)
 VERSIONS = ("neyman", "jax", "blackjax", "emcee", "numpy")
 
 
-def neyman(draws: int) -> dict[str, Any]:
-    """The whole of `sample`, then more chunks of the same chains timed alone."""
+def neyman(draws: int, keys: tuple[int, ...]) -> list[dict[str, Any]]:
+    """The whole of `sample`, then chunks of a group of the same chains timed alone."""
     import neyman as ny
-    from neyman.inference import diagnostics
-    from neyman.inference.sampling import nuts
-    from neyman.inference.sampling.posterior import posterior_of
     from neyman.simulators.toy import toy_search
 
-    start = time.process_time()
-    like = ny.compiled(toy_search(DATA))
-    result = ny.sample(like, key=1, draws=draws, chains=CHAINS)
-    whole = time.process_time() - start
-    chunk = nuts.advance(posterior_of(like), 2, CHAINS, nuts.WARMUP)
-    begin = time.process_time()
-    piece = chunk(0, {})
-    warmup = time.process_time() - begin
-    pieces, begin = [], time.process_time()
-    for index in range(1, 13):
-        piece = chunk(index, piece.state)
-        pieces.append(piece.output["draws"])
-    seconds = time.process_time() - begin
+    found = []
+    for key in keys:
+        start = time.process_time()
+        like = ny.compiled(toy_search(DATA))
+        result = ny.sample(like, key=key, draws=draws, chains=CHAINS)
+        whole = time.process_time() - start
+        told = {
+            "whole": whole,
+            "hdi": result.hdi[0].tolist(),
+            "rhat": float(result.rhat.max()),
+            "ess": float(result.ess[0]),
+            "divergences": result.divergences,
+        }
+        found.append(told | timed_chains(like, key))
+    return found
+
+
+def timed_chains(like: Any, key: int) -> dict[str, float]:
+    """A group of chains: warm-up, then 13 chunks, the first of which compiles."""
     import numpy as np
 
+    from neyman.inference import diagnostics
+    from neyman.inference.sampling import nuts
+    from neyman.inference.sampling.chunked import Piece
+    from neyman.inference.sampling.posterior import posterior_of
+
+    job = nuts.Chunk(posterior_of(like), key + 100, range(TOGETHER), nuts.WARMUP, 0, {})
+    begin = time.process_time()
+    piece = Piece.of(nuts.advance(job))
+    warmup = time.process_time() - begin
+    pieces, seconds = [], 0.0
+    for index in range(1, 14):
+        begin = time.process_time()
+        piece = Piece.of(nuts.advance(job._replace(index=index, state=piece.state)))
+        if index > 1:
+            seconds += time.process_time() - begin
+            pieces.append(piece.output["draws"])
     drawn = np.concatenate(pieces, axis=1)
     ess = [diagnostics.ess_bulk(drawn[..., i]) for i in range(drawn.shape[2])]
     return {
-        "whole": whole,
         "warmup": warmup,
         "rate": ess[0] / seconds,
         "least_rate": min(ess) / seconds,
         "draw": seconds / drawn[..., 0].size,
-        "hdi": result.hdi[0].tolist(),
-        "rhat": float(result.rhat.max()),
-        "ess": float(result.ess[0]),
-        "divergences": result.divergences,
     }
 
 
-def emcee(steps: int) -> dict[str, Any]:
-    """Both kinds of moves: 500 steps away, then `steps` timed."""
+def emcee(steps: int, keys: tuple[int, ...]) -> list[dict[str, Any]]:
+    """The quicker of both kinds of moves: 500 steps away, then `steps` timed."""
+    return [max(moved(steps, key).values(), key=lambda found: found["rate"]) for key in keys]
+
+
+def moved(steps: int, key: int) -> dict[str, Any]:
     import emcee
     import numpy as np
 
@@ -91,14 +111,15 @@ def emcee(steps: int) -> dict[str, Any]:
         return np.where(inside, np.asarray(compiled(jnp.asarray(theta))), -np.inf)
 
     walkers = 2 * len(lower) + 10
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(key)
     spread = np.linalg.cholesky(found.covariance)
     begin = found.values + rng.normal(size=(walkers, len(lower))) @ spread.T
     rates = {}
     moves = {"differential evolution": emcee.moves.DEMove(), "stretch": emcee.moves.StretchMove()}
     for name, move in moves.items():
         sampler = emcee.EnsembleSampler(walkers, len(lower), density, moves=move, vectorize=True)
-        state = sampler.run_mcmc(begin, 500)
+        random = np.random.RandomState(key).get_state()
+        state = sampler.run_mcmc(emcee.State(begin, random_state=random), 500)
         sampler.reset()
         before = time.process_time()
         sampler.run_mcmc(state, steps)
@@ -115,10 +136,11 @@ def emcee(steps: int) -> dict[str, Any]:
     return rates
 
 
-def child(name: str, size: int) -> dict[str, Any]:
+def child(name: str, size: int, keys: tuple[int, ...]) -> list[dict[str, Any]]:
     tell(f"{CASE}: {name}")
-    done = run([sys.executable, Path(__file__).resolve(), "--measure", f"{name}={size}"])
-    return done.json_lines()[0] if done.returncode == 0 else {}
+    asked = f"{name}={size}={','.join(map(str, keys))}"
+    done = run([sys.executable, Path(__file__).resolve(), "--measure", asked], timeout=3_000.0)
+    return done.json_lines() if done.returncode == 0 else []
 
 
 def inverse(rate: float | None) -> float | None:
@@ -127,33 +149,44 @@ def inverse(rate: float | None) -> float | None:
 
 
 def rows(quick: bool) -> Iterator[Row]:
-    own = child("neyman", 3_000 if quick else 15_000)
-    theirs = child("emcee", 1_500 if quick else 4_000)
-    best = max(theirs.values(), key=lambda found: found["rate"], default={})
-    for key, what in (("rate", "mu"), ("least_rate", "the slowest parameter")):
-        quantity = f"CPU s for 1,000 effective draws of {what}"
-        yield Row(CASE, quantity, inverse(own.get(key)), inverse(best.get(key)), 20.0)
-    yield Row(CASE, "CPU s for one draw", own.get("draw"), best.get("draw"))
-    yield Row(CASE, "warm-up, CPU s", own.get("warmup"))
-    yield Row(CASE, "all of it, CPU s", own.get("whole"), None, 120.0, limit=True)
-    yield Row(CASE, "effective draws of mu", own.get("ess"))
-    yield Row(CASE, "largest R-hat", own.get("rhat"), None, 1.01, limit=True)
-    yield Row(CASE, "divergences", own.get("divergences"))
-    if quick or not own:
+    keys = KEYS[:1] if quick else KEYS
+    own = child("neyman", 1_000 if quick else 4_000, keys)
+    theirs = child("emcee", 1_500 if quick else 4_000, keys) or [{}] * len(keys)
+    if not own:
         return
-    for level, found, golden, near in zip((68.27, 95.45, 99.73), own["hdi"], GOLDEN, NEAR):
-        off = max(abs(a - b) for a, b in zip(found, golden))
+    for key, us, them in zip(keys, own, theirs):
+        for name, what in (("rate", "mu"), ("least_rate", "the slowest parameter")):
+            quantity = f"CPU s for 1,000 effective draws of {what}, key {key}"
+            yield Row(CASE, quantity, inverse(us[name]), inverse(them.get(name)), 20.0)
+    yield Row(CASE, "CPU s for one draw", own[-1]["draw"], theirs[-1].get("draw"))
+    yield Row(CASE, "warm-up of 16 chains, CPU s", own[-1]["warmup"])
+
+    def worst(name: str) -> float:
+        return max(us[name] for us in own)
+
+    yield Row(CASE, "all of it, CPU s", worst("whole"), None, 120.0, limit=True)
+    yield Row(CASE, "effective draws of mu, fewest", min(us["ess"] for us in own))
+    yield Row(CASE, "largest R-hat", worst("rhat"), None, 1.01, limit=True)
+    yield Row(CASE, "divergences", worst("divergences"))
+    if quick:
+        return
+    for i, (level, golden, near) in enumerate(zip((68.27, 95.45, 99.73), GOLDEN, NEAR)):
+        off = max(abs(a - b) for us in own for a, b in zip(us["hdi"][i], golden))
         quantity = f"end of the {level} % interval of mu, off by"
         yield Row(CASE, quantity, off, None, near, limit=True)
 
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--measure", metavar="NAME=SIZE", help="internal: one of the two alone")
+    parser.add_argument(
+        "--measure", metavar="NAME=SIZE=KEYS", help="internal: one of the two alone"
+    )
     chosen = parser.parse_args()
     if chosen.measure:
-        name, size = chosen.measure.split("=")
-        print(json.dumps({"neyman": neyman, "emcee": emcee}[name](int(size))))
+        name, size, keys = chosen.measure.split("=")
+        measured = {"neyman": neyman, "emcee": emcee}[name]
+        for found in measured(int(size), tuple(map(int, keys.split(",")))):
+            print(json.dumps(found), flush=True)
         return
     if not DATA.exists():
         tell("../shared/data/surrogate is absent: nothing to measure")

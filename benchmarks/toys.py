@@ -85,7 +85,7 @@ def measure(path: str, n: int) -> dict[str, float]:
     seconds, failed = 0.0, 0
     for mu in (0.0, 1.0):
         theta = np.asarray(test.observed.at(mu).theta)
-        truth = Truth(theta, theta, (1.0,), test.observed.index)
+        truth = Truth(theta[None], (1.0,), test.observed.index)
         chunk = Chunk(test.model, truth, "qtilde", 1, 0, 0, n)
         seconds += typical(functools.partial(throw, chunk), most=5)["cpu"] / n / 2
         failed += int(np.sum(throw(chunk).status != 0))

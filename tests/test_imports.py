@@ -20,7 +20,7 @@ LAYERS = (
     ("_jax",),
     ("status", "parameters"),
     ("io", "execute", "learn"),
-    ("auxiliary", "model", "results"),
+    ("auxiliary", "model", "joint", "results"),
     ("likelihoods", "simulators"),
     ("inference",),
     ("contours",),

@@ -2,7 +2,8 @@
 
     workspace.json -- histfactory --+
                                     +--> Model p(x|theta) --observe(x)--> Likelihood --> verbs
-    closed forms ---- counting -----+
+    closed forms ---- counting -----+                                    ^
+    ONNX file, Python function ------------------------------------------+
 
     verbs: fit  scan  hypotest  upper_limit  significance  interval  -->  Result  -->  plot
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from neyman.inference.significance import significance as significance
     from neyman.inference.toy_test import Workplace as Workplace
     from neyman.inference.yields import yields as yields
+    from neyman.likelihoods.function import likelihood as likelihood
     from neyman.likelihoods.load import load as load
     from neyman.model import Data as Data
     from neyman.model import Likelihood as Likelihood
@@ -57,6 +59,7 @@ _HOME = {
     "significance": "neyman.inference.significance",
     "Workplace": "neyman.inference.toy_test",
     "yields": "neyman.inference.yields",
+    "likelihood": "neyman.likelihoods.function",
     "load": "neyman.likelihoods.load",
     "Data": "neyman.model",
     "Likelihood": "neyman.model",

@@ -4,7 +4,8 @@ Every module that needs jax imports it from here, so that `import neyman` alone 
 The cache lies in the user's cache folder; `NEYMAN_CACHE_DIR` names another, and an empty
 `NEYMAN_CACHE_DIR` switches it off. On the matrices of a fit, handing work to a second thread
 costs as much CPU as the work (measured: 1.0 instead of 0.55 ms for a fit of 64 parameters);
-many fits are shared between processes instead. `NEYMAN_THREADS` asks for more threads.
+many fits are shared between processes instead. `NEYMAN_THREADS` asks for more threads. For
+the same reason a program runs in the thread that calls it, not in one of its own.
 """
 
 import functools
@@ -32,6 +33,7 @@ def _cache_folder() -> str:
 
 
 jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_cpu_enable_async_dispatch", False)
 if _cache_folder():
     jax.config.update("jax_compilation_cache_dir", _cache_folder())
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

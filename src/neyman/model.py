@@ -11,7 +11,7 @@ Poisson(tau_a theta_a); see `Auxiliary`. The main part is each road's own.
 
 import abc
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -31,16 +31,20 @@ class Data(NamedTuple):
 
 
 class Derivatives(NamedTuple):
-    """-log p, its gradient (P,) and its Hessian (P, P) with respect to theta.
-
-    `information` (P, P) is positive semi-definite and stands in for a Hessian that is not, far
-    from the maximum: the Fisher information where a model knows it.
-    """
+    """-log p, its gradient (P,) and its Hessian (P, P) with respect to theta."""
 
     value: Scalar
     gradient: Array
     hessian: Array
-    information: Array | None = None
+
+
+class Outside(NamedTuple):
+    """Points outside the domain of a likelihood."""
+
+    rows: np.ndarray
+    """(N,), True where outside."""
+    where: str
+    """The parameters that leave the domain, in words."""
 
 
 class Model(eqx.Module):
@@ -88,6 +92,19 @@ class Model(eqx.Module):
         """Expected numbers of events, shape (bins,); None where the model counts no events."""
         return None
 
+    def near(self, theta: np.ndarray, tested: Collection[str]) -> "Model | None":
+        """Where a likelihood is dear: a cheap model that toys thrown at theta may be fitted with,
+        whatever the values of the parameters `tested`; None where there is none."""
+        return None
+
+    def compacted(self, main: Any) -> Any:
+        """Stacked main measurements (n, ...) as NumPy arrays, with less padding where there is."""
+        return main
+
+    def doubts(self, theta: np.ndarray, data: Data) -> tuple[Note, ...]:
+        """What of the data the model cannot explain at theta."""
+        return ()
+
     def describe_nonfinite(self, theta: np.ndarray, data: Data) -> str:
         """The place (channel, bin, event) that makes log p(x|theta) not finite."""
         return "the main measurement"
@@ -101,22 +118,28 @@ class Model(eqx.Module):
         value, gradient = jax.value_and_grad(negative)(theta)
         return Derivatives(value, gradient, jax.hessian(negative)(theta))
 
+    def main_information(self, theta: Array) -> Array | None:
+        """The Fisher information (P, P) of the main measurement, where a model knows it."""
+        return None
+
     def log_prob(self, theta: Array, x: Data) -> Scalar:
         """log p(x|theta), a scalar."""
         return self.main_log_prob(theta, x.main) + self.auxiliary.log_prob(theta, x.auxiliary)
 
     def derivatives(self, theta: Array, x: Data) -> Derivatives:
         """-log p(x|theta) with gradient and Hessian."""
-        value, gradient, hessian, information = self.main_derivatives(theta, x.main)
+        value, gradient, hessian = self.main_derivatives(theta, x.main)
         terms = self.auxiliary.derivatives(theta, x.auxiliary)
-        xp = theta.__array_namespace__()
-        constraints = xp.diag(terms.curvature)
-        return Derivatives(
-            value + terms.value,
-            gradient + terms.gradient,
-            hessian + constraints,
-            None if information is None else information + constraints,
-        )
+        constraints = theta.__array_namespace__().diag(terms.curvature)
+        return Derivatives(value + terms.value, gradient + terms.gradient, hessian + constraints)
+
+    def information(self, theta: Array, x: Data) -> Array | None:
+        """The Fisher information (P, P) of the main measurement and the curvature of the
+        auxiliary ones: positive semi-definite, so that it stands in for a Hessian that is not.
+        """
+        main = self.main_information(theta)
+        terms = self.auxiliary.derivatives(theta, x.auxiliary)
+        return None if main is None else main + theta.__array_namespace__().diag(terms.curvature)
 
     def sample(self, key: Array, theta: Array) -> Data:
         """One draw of everything that is measured, auxiliary measurements included."""
@@ -145,7 +168,8 @@ class Likelihood(eqx.Module):
     """theta -> log L at the observed data.
 
     `model` and `data` are None where only the function is known (a surrogate): such a
-    likelihood cannot throw toys, and its type says so.
+    likelihood cannot throw toys, and its type says so. What else a model would tell has a
+    default here, for a function of which no more is known.
     """
 
     model: eqx.AbstractVar[Model | None]
@@ -164,6 +188,11 @@ class Likelihood(eqx.Module):
     def derivatives(self, theta: Array) -> Derivatives:
         """-log L(theta) with gradient and Hessian."""
 
+    def information(self, theta: Array) -> Array | None:
+        """A matrix (P, P), positive semi-definite, that stands in for a Hessian that is not, far
+        from the maximum: the Fisher information where a model knows it."""
+        return None
+
     @abc.abstractmethod
     def rename(self, names: Mapping[str, str]) -> "Likelihood":
         """The same likelihood with other parameter names, `{old: new}`."""
@@ -174,6 +203,91 @@ class Likelihood(eqx.Module):
         for name in kept:
             self.parameters.index(name)
         return self.rename({n: prefix + n for n in self.parameters.names if n not in kept})
+
+    @abc.abstractmethod
+    def replace(self, name: str, **changes: Any) -> "Likelihood":
+        """The same likelihood with the parameter `name` declared anew, e.g. its `prior`,
+        `bounds`, `init` or `fixed`."""
+
+    @property
+    def poi(self) -> str | None:
+        """The parameter that the analysis is about, where it is known."""
+        return None
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What is legal but suspicious in the input that the likelihood was made from."""
+        return ()
+
+    @property
+    def digest(self) -> str:
+        """sha256 of that input; empty where there was none."""
+        return ""
+
+    @property
+    def dear(self) -> bool:
+        """Whether a Hessian costs so much that fits should do with gradients."""
+        return False
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether log L has a gradient; where not, fits take differences."""
+        return True
+
+    @property
+    def auxiliary(self) -> Auxiliary:
+        """The auxiliary measurements whose terms log L contains, as far as they are known."""
+        return Auxiliary.of(self.parameters, (), (), ())
+
+    @property
+    def measured(self) -> Array:
+        """The values of the auxiliary measurements, (A,)."""
+        return np.zeros(0)
+
+    @property
+    def constraints_known(self) -> bool:
+        """Whether `auxiliary` lists all constraint terms that log L contains."""
+        return True
+
+    @property
+    def asimov(self) -> "Likelihood | None":
+        """The likelihood of the background-only Asimov data, where it comes without a model."""
+        return None
+
+    def outside(self, thetas: np.ndarray) -> "Outside":
+        """Which of thetas, (N, P), lie outside the domain in which log L is known. Inference
+        asks for every point that a result rests on."""
+        return Outside(np.zeros(len(thetas), dtype=bool), "")
+
+    def main_log_prob(self, theta: Array) -> Scalar:
+        """log L(theta) without the terms of `auxiliary`."""
+        return self.log_prob(theta) - self.auxiliary.log_prob(theta, self.measured)
+
+    def main_derivatives(self, theta: Array) -> Derivatives:
+        """-log L(theta) without the terms of `auxiliary`, with gradient and Hessian."""
+        d, terms = self.derivatives(theta), self.auxiliary.derivatives(theta, self.measured)
+        curvature = theta.__array_namespace__().diag(terms.curvature)
+        return Derivatives(
+            d.value - terms.value, d.gradient - terms.gradient, d.hessian - curvature
+        )
+
+    def __add__(self, other: "Likelihood") -> "Likelihood":
+        """The likelihood of both measurements, joined by parameter name.
+
+        Auxiliary measurements of the same name count once where they are identical. The sum of
+        two likelihoods with models has the joint model.
+
+        Raises:
+            InputError: a parameter, or an auxiliary measurement, has the same name in both
+                but is not the same; `rename` or `prefix` keep such apart.
+        """
+        if isinstance(self, ObservedLikelihood) and isinstance(other, ObservedLikelihood):
+            model = JointModel.of((self.model, other.model))
+            auxiliary = joined_measurements((self, other), model.auxiliary)
+            return model.observe(Data((self.data.main, other.data.main), auxiliary))
+        from neyman.joint import JointLikelihood
+
+        return JointLikelihood.of((self, other))
 
 
 class ObservedLikelihood(Likelihood):
@@ -192,21 +306,46 @@ class ObservedLikelihood(Likelihood):
     def derivatives(self, theta: Array) -> Derivatives:
         return self.model.derivatives(theta, self.data)
 
+    def information(self, theta: Array) -> Array | None:
+        return self.model.information(theta, self.data)
+
     def rename(self, names: Mapping[str, str]) -> "ObservedLikelihood":
         return ObservedLikelihood(self.model.rename(names), self.data)
 
-    def __add__(self, other: "ObservedLikelihood") -> "ObservedLikelihood":
-        """The likelihood of both measurements, joined by parameter name.
+    def replace(self, name: str, **changes: Any) -> "ObservedLikelihood":
+        parameters = self.parameters.replace(name, **changes)
+        model = dataclasses.replace(self.model, parameters=parameters)
+        return ObservedLikelihood(model, self.data)
 
-        Auxiliary measurements of the same name count once where they are identical.
+    @property
+    def poi(self) -> str | None:
+        return self.model.poi
 
-        Raises:
-            InputError: a parameter, or an auxiliary measurement, has the same name in both
-                but is not the same; `rename` or `prefix` keep such apart.
-        """
-        model = JointModel.of((self.model, other.model))
-        auxiliary = joined_measurements((self, other), model.auxiliary)
-        return model.observe(Data((self.data.main, other.data.main), auxiliary))
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        return self.model.notes
+
+    @property
+    def digest(self) -> str:
+        return self.model.digest
+
+    @property
+    def dear(self) -> bool:
+        return self.model.dear
+
+    @property
+    def auxiliary(self) -> Auxiliary:
+        return self.model.auxiliary
+
+    @property
+    def measured(self) -> Array:
+        return self.data.auxiliary
+
+    def main_log_prob(self, theta: Array) -> Scalar:
+        return self.model.main_log_prob(theta, self.data.main)
+
+    def main_derivatives(self, theta: Array) -> Derivatives:
+        return self.model.main_derivatives(theta, self.data.main)
 
 
 class JointModel(Model):
@@ -264,19 +403,23 @@ class JointModel(Model):
     def main_derivatives(self, theta: Array, main: tuple) -> Derivatives:
         xp = theta.__array_namespace__()
         parts = [part.main_derivatives(t, x) for part, t, x in self._each(theta, main)]
-
-        def embedded(matrices):
-            padded = [xp.pad(m, (0, 1))[i][:, i] for m, i in zip(matrices, self.inverse)]
-            return sum(padded[1:], padded[0])
-
         gradients = [xp.pad(d.gradient, (0, 1))[i] for d, i in zip(parts, self.inverse)]
-        known = [d.information for d in parts if d.information is not None]
         return Derivatives(
             sum(d.value for d in parts),
             sum(gradients[1:], gradients[0]),
-            embedded([d.hessian for d in parts]),
-            embedded(known) if len(known) == len(parts) else None,
+            self._embedded([d.hessian for d in parts]),
         )
+
+    def main_information(self, theta: Array) -> Array | None:
+        parts = [part.main_information(theta[i]) for part, i in zip(self.parts, self.place)]
+        known = [information for information in parts if information is not None]
+        return self._embedded(known) if len(known) == len(parts) else None
+
+    def _embedded(self, matrices: list[Array]) -> Array:
+        """The sum of one matrix a part, each in its place in theta, (P, P)."""
+        xp = matrices[0].__array_namespace__()
+        padded = [xp.pad(m, (0, 1))[i][:, i] for m, i in zip(matrices, self.inverse)]
+        return sum(padded[1:], padded[0])
 
     def main_sample(self, key: Array, theta: Array) -> tuple:
         keys = jax.random.split(key, len(self.parts))
@@ -293,6 +436,22 @@ class JointModel(Model):
         known = [c for c in counts if c is not None]
         return xp.concatenate(known) if known else None
 
+    def near(self, theta: np.ndarray, tested: Collection[str]) -> "Model | None":
+        parts = []
+        for part, i in zip(self.parts, self.place):
+            mine = [name for name in tested if name in part.parameters.names]
+            parts.append(part.near(theta[i], mine) if part.dear else part)
+        if any(part is None for part in parts):
+            return None
+        return dataclasses.replace(self, parts=tuple(parts))
+
+    def compacted(self, main: tuple) -> tuple:
+        return tuple(part.compacted(of) for part, of in zip(self.parts, main))
+
+    def doubts(self, theta: np.ndarray, data: Data) -> tuple[Note, ...]:
+        each = self._each(theta, data.main)
+        return tuple(n for part, t, x in each for n in part.doubts(t, Data(x, data.auxiliary)))
+
     def describe_nonfinite(self, theta: np.ndarray, data: Data) -> str:
         for part, t, x in self._each(theta, data.main):
             if not np.isfinite(part.main_log_prob(jnp.asarray(t), x)):
@@ -300,13 +459,11 @@ class JointModel(Model):
         return "an auxiliary measurement"
 
 
-def joined_measurements(
-    likelihoods: tuple[ObservedLikelihood, ...], joint: Auxiliary
-) -> np.ndarray:
-    """The auxiliary data of a joint model; one name measured with two values is an error."""
+def joined_measurements(likelihoods: tuple[Likelihood, ...], joint: Auxiliary) -> np.ndarray:
+    """The auxiliary data of a sum; one name measured with two values is an error."""
     measured: dict[str, float] = {}
     for like in likelihoods:
-        for name, value in zip(like.model.auxiliary.names, np.asarray(like.data.auxiliary)):
+        for name, value in zip(like.auxiliary.names, np.asarray(like.measured)):
             if measured.setdefault(name, float(value)) != value:
                 raise InputError(
                     f"auxiliary measurement '{name}'",

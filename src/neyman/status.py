@@ -92,6 +92,20 @@ class Status(enum.IntEnum):
         "quote its coverage, or take an interval from toys (limit-toys, feldman-cousins)",
     )
 
+    PROFILE_LIMIT = (
+        19,
+        Severity.WARNING,
+        "there are no Asimov data, so the limit is that of the profile likelihood (CLs+b), without"
+        " expected values",
+        "use the source of the likelihood, or a surrogate with a log_prob_asimov, for CLs",
+    )
+    TAIL_OUTSIDE = (
+        27,
+        Severity.WARNING,
+        "a small part of the draws lies outside the domain in which the likelihood is known",
+        "quote intervals well inside it, or train on points further out",
+    )
+
     DISCONNECTED = (
         24,
         Severity.WARNING,
@@ -141,7 +155,8 @@ class Status(enum.IntEnum):
         31,
         Severity.FAILED,
         "the p-value does not cross the level in the range searched",
-        "widen the range, or check that the data depend on the parameter of interest",
+        "nuisance parameters of the signal that make its yield vanish leave no limit: look at their"
+        " variations; or widen the range",
     )
     INSENSITIVE = (
         32,
@@ -154,6 +169,13 @@ class Status(enum.IntEnum):
         Severity.FAILED,
         "log L is not finite",
         "check the places named for yields of zero with events observed, or for NaN",
+    )
+
+    OUTSIDE_DOMAIN = (
+        36,
+        Severity.FAILED,
+        "outside the domain in which the likelihood is known",
+        "stay inside it (show tells where it ends), or train on points further out",
     )
 
     MISCALIBRATED = (

@@ -28,5 +28,6 @@ def test_sample(run, ws):
 def test_refusals(run, ws):
     assert run(f"sample {ws} --draws -1").code == 2
     assert run(f"sample {ws} --sampler gibbs").code == 2
-    assert run(f"sample {ws} --sampler nested --chains 3").code == 2
+    assert run(f"sample {ws} --workers 0").code == 2
+    assert run(f"sample {ws} --workers 2 --dask tcp://a:1").code == 2
     assert "Example: neyman sample" in run("sample --help").out

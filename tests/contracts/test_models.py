@@ -54,10 +54,20 @@ def test_automatic_differentiation_agrees_with_the_closed_form(like):
 
 
 def test_information_is_positive_semidefinite(like):
-    information = like.derivatives(jnp.asarray(point(like))).information
+    information = like.information(jnp.asarray(point(like)))
     if information is None:
         pytest.skip("the model has no closed form for its Fisher information")
     assert np.linalg.eigvalsh(information).min() > -1e-9
+
+
+def test_information_is_the_hessian_of_the_asimov_data(like):
+    theta = jnp.asarray(point(like))
+    information = like.information(theta)
+    if information is None:
+        pytest.skip("the model has no closed form for its Fisher information")
+    x = like.model.expected(theta)._replace(auxiliary=like.data.auxiliary)
+    hessian = like.model.derivatives(theta, x).hessian
+    np.testing.assert_allclose(information, hessian, rtol=1e-9, atol=1e-9)
 
 
 def test_eager_equals_compiled(like):
@@ -98,6 +108,8 @@ def test_same_key_same_sample(like):
 def test_mean_of_samples_is_the_asimov_data(like):
     """20,000 toys, 5 standard errors on up to 9 numbers: a false alarm in 2e5 runs; a bias of
     0.05 standard deviations of a measurement is caught."""
+    if like.model.dear:
+        pytest.skip("the Asimov data of events are cells of weight, no mean event")
     model, theta = compiled(like).model, jnp.asarray(point(like))
     keys = jax.random.split(jax.random.key(5), 20_000)
     toys = jax.jit(jax.vmap(model.sample, (0, None)))(keys, theta)
@@ -108,6 +120,10 @@ def test_mean_of_samples_is_the_asimov_data(like):
 
 
 def test_fit_of_asimov_data_gives_the_truth(like):
+    if like.model.dear:
+        pytest.skip(
+            "the Asimov data of events are cells: their maximum is near the truth, not at it"
+        )
     theta = point(like)
     found = fit(like.model.observe(like.model.expected(jnp.asarray(theta))))
     assert not found.status.failed

@@ -201,10 +201,21 @@ def test_what_is_stored_is_not_computed_again(tmp_path, two):
 def test_more_jobs_can_follow_under_later_indices(tmp_path):
     store = ChunkStore(tmp_path / "s", jobs.SPEC)
     list(execute(jobs.toys, range(3), store=store))
-    results = list(execute(jobs.fails_on_3, range(3, 6), store=store, first=3, retries=0))
+    results = list(execute(jobs.fails_on_3, range(3, 6), store=store, numbers=[3, 4, 5], retries=0))
     assert results[0] == Failed(3, "ZeroDivisionError: of course", 1)
     assert store.indices() == (0, 1, 2, 4, 5)
     assert equal(list(execute(jobs.toys, range(6), store=store)), EXPECTED[:6])
+
+
+def test_what_does_not_fit_is_replaced(tmp_path):
+    store = ChunkStore(tmp_path / "s", jobs.SPEC)
+    list(execute(jobs.toys, [1, 0, 2], store=store))
+
+    def fits(job, arrays):
+        return same(arrays, plain_arrays(jobs.toys(job)))
+
+    assert equal(list(execute(jobs.toys, range(3), store=store, fits=fits)), EXPECTED[:3])
+    assert equal(list(execute(jobs.refuses, range(3), store=store)), EXPECTED[:3])
 
 
 def test_a_damaged_chunk_is_computed_again_and_named(tmp_path):

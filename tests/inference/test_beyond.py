@@ -8,6 +8,7 @@ from neyman.inference.interval import interval
 from neyman.inference.limit import upper_limit
 from neyman.inference.profile import not_below_zero
 from neyman.likelihoods.counting import counting
+from neyman.likelihoods.histfactory import likelihood
 from neyman.model import Data
 from neyman.status import Status
 
@@ -38,3 +39,31 @@ def test_nan_is_not_rounded_to_zero():
 def test_interval_says_where_events_are_few():
     few = counting([1.0], [1.0]).observe(Data(np.array([1.0]), np.zeros(0)))
     assert any(note.status is Status.FEW_EVENTS for note in interval(few).notes)
+
+
+def test_a_signal_that_its_own_variation_takes_away_has_no_limit():
+    """At alpha = 1 and at -1 no signal is left, so q is 1 at most, however large mu is."""
+    variation = {"lo_data": [0.0], "hi_data": [0.0]}
+    modifiers = [
+        {"name": "mu", "type": "normfactor", "data": None},
+        {"name": "h", "type": "histosys", "data": variation},
+    ]
+    samples = [
+        {"name": "signal", "data": [10.0], "modifiers": modifiers},
+        {"name": "background", "data": [50.0], "modifiers": []},
+    ]
+    like = likelihood(
+        {
+            "channels": [{"name": "SR", "samples": samples}],
+            "observations": [{"name": "SR", "data": [50.0]}],
+            "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}],
+            "version": "1.0.0",
+        }
+    )
+    limit = upper_limit(like)
+    tests = [hypotest(like, value=mu) for mu in (1.0, 3.0, 10.0, 30.0)]
+    assert max(test.statistic for test in tests) < 1.0
+    assert np.isnan(limit.observed)
+    assert limit.status is Status.NO_ROOT
+    assert f"where CLs is {limit.cls_observed.min():.2g} at least" in limit.message
+    assert min(test.observed for test in tests) > 0.05

@@ -160,7 +160,7 @@ def test_resumes_give_the_same_bits(tmp_path):
     asked = {"at": {"mu": [1.0, 5.0]}, "toys": 2_000, "key": 5}
     kept = tmp_path / "toys"
     alone = coverage(one_bin(3.0), **asked, workplace=Workplace(folder=kept))
-    (kept / "00000002.npz").unlink()
+    sorted(kept.glob("[0-9]*.npz"))[2].unlink()
     resumed = coverage(one_bin(3.0), **asked, workplace=Workplace(folder=kept))
     for name in ("values", "errors", "ranks"):
         np.testing.assert_array_equal(getattr(resumed, name), getattr(alone, name))
@@ -168,6 +168,18 @@ def test_resumes_give_the_same_bits(tmp_path):
         coverage(one_bin(3.0), **asked | {"key": 6}, workplace=Workplace(folder=kept))
     with pytest.raises(InputError, match="another computation: model"):
         coverage(one_bin(1.0), **asked, workplace=Workplace(folder=kept))
+
+
+@pytest.mark.parametrize("interval", ["limit-toys", lambda like: (0.0, float(like.data.main[0]))])
+def test_more_toys_in_the_same_folder(interval, tmp_path):
+    """The whole chunks that are there are kept, those that were cut are thrown whole."""
+    kept = Workplace(folder=tmp_path / "kept")
+    asked = {"at": {"mu": [1.0, 3.0]}, "interval": interval, "level": 0.9, "references": 1_500}
+    for toys in (1_300, 2_100) if isinstance(interval, str) else (60, 110):
+        found = coverage(one_bin(3.0), **asked, toys=toys, workplace=kept)
+    whole = coverage(one_bin(3.0), **asked, toys=toys)
+    np.testing.assert_array_equal(found.values, whole.values)
+    np.testing.assert_array_equal(found.errors, whole.errors)
 
 
 @pytest.mark.parametrize("module", [coverage_samples, calibrate_module, toy_construction])

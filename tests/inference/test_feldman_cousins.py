@@ -8,11 +8,11 @@ from scipy.stats import poisson
 import neyman as ny
 from neyman.inference import toy_construction
 from neyman.inference.construction import gaussian_interval, poisson_interval
+from neyman.inference.distribution import PValue
 from neyman.inference.feldman_cousins import EndSearch
 from neyman.inference.profile import Profile
 from neyman.inference.toy_construction import Construction
 from neyman.inference.toy_test import Workplace
-from neyman.inference.toys import PValue
 from neyman.likelihoods.counting import counting, gaussian
 from neyman.model import Data
 from neyman.status import InputError, Status
@@ -100,7 +100,7 @@ def test_a_folder_of_other_toys_is_refused(tmp_path):
     """At another level other points are tested, in a model that differs others are thrown."""
     folder = Workplace(folder=tmp_path / "toys")
     ny.interval(one_bin(6, 3.0), level=0.68, method=FC, toys=1_000, workplace=folder)
-    with pytest.raises(InputError, match="at other points"):
+    with pytest.raises(InputError, match="another computation: level"):
         ny.interval(one_bin(6, 3.0), level=0.95, method=FC, toys=1_000, workplace=folder)
     with pytest.raises(InputError, match=r"another computation: inputs\.likelihood"):
         ny.interval(one_bin(6, 1.0), level=0.68, method=FC, toys=1_000, workplace=folder)

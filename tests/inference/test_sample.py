@@ -139,6 +139,18 @@ class TestNested:
             assert m.sd == pytest.approx(sd, rel=5 / math.sqrt(m.ess))
         assert np.exp(result.log_weight).sum() == pytest.approx(1.0)
 
+    def test_runs_are_joined(self):
+        """Four runs of 100 live points are one of 400: the evidence within 4 errors of the exact
+        one, and its error about half that of one run (it is 0.11 of one, H = 3)."""
+        like = gaussian_like()
+        mean, covariance, log_z = gaussian_truth(like)
+        one, four = (ny.sample(like, key=2, sampler="nested", draws=100, chains=n) for n in (1, 4))
+        assert abs(four.log_evidence - log_z + math.log(60)) < 4 * four.log_evidence_error
+        assert 0.3 < four.log_evidence_error / one.log_evidence_error < 0.7
+        assert np.exp(four.log_weight).sum() == pytest.approx(1.0)
+        m = four["mu"]
+        assert abs(m.mean - mean[0]) < 5 * math.sqrt(covariance[0, 0] / m.ess)
+
     @pytest.mark.parametrize(
         "prior",
         [
@@ -232,42 +244,68 @@ class TestReproducible:
         assert ny.sample(gaussian_like(), key=2).draws.tobytes() != drawn.draws.tobytes()
 
     def test_more_draws_begin_with_the_same(self, drawn, tmp_path):
-        few = ny.sample(gaussian_like(), key=1, draws=300, folder=tmp_path / "c")
-        assert len(list((tmp_path / "c").glob("*.npz"))) == 3
-        more = ny.sample(gaussian_like(), key=1, folder=tmp_path / "c")
+        few = ny.sample(
+            gaussian_like(), key=1, draws=300, workplace=ny.Workplace(folder=tmp_path / "c")
+        )
+        assert len(list((tmp_path / "c").glob("*.npz"))) == 2 * 3
+        more = ny.sample(gaussian_like(), key=1, workplace=ny.Workplace(folder=tmp_path / "c"))
         assert few.draws.tobytes() == drawn.draws[:, :300].tobytes()
         assert more.draws.tobytes() == drawn.draws.tobytes()
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"chains": 6, "draws": 300},
+            {"sampler": "ensemble", "draws": 300},
+            {"sampler": "nested", "chains": 2, "draws": 100},
+        ],
+    )
+    def test_one_and_two_workers_agree(self, tmp_path, options):
+        """Bit for bit, also after two workers whose last chunks were lost; groups of 3 chains, two
+        ensembles, two nested runs."""
+        like = gaussian_like()
+        kept = ny.Workplace(workers=2, folder=tmp_path / "c")
+        two = ny.sample(like, key=3, **options, workplace=kept)
+        one = ny.sample(like, key=3, **options)
+        for last in sorted((tmp_path / "c").glob("*.npz"))[-3:]:
+            last.unlink()
+        resumed = ny.sample(like, key=3, **options, workplace=kept)
+        for other in (two, resumed):
+            assert other.draws.tobytes() == one.draws.tobytes()
+            assert other.log_prob.tobytes() == one.log_prob.tobytes()
+            assert other.log_weight.tobytes() == one.log_weight.tobytes()
+            assert other.notes == one.notes
 
     @pytest.mark.parametrize("sampler", ["nested", "ensemble"])
     def test_resumed_after_any_chunk(self, tmp_path, sampler):
         like, options = gaussian_like(), {"key": 3, "sampler": sampler, "draws": 300}
-        whole = ny.sample(like, **options, folder=tmp_path / "c")
+        whole = ny.sample(like, **options, workplace=ny.Workplace(folder=tmp_path / "c"))
         last = sorted((tmp_path / "c").glob("*.npz"))[-1]
         last.unlink()
-        again = ny.sample(like, **options, folder=tmp_path / "c")
+        again = ny.sample(like, **options, workplace=ny.Workplace(folder=tmp_path / "c"))
         alone = ny.sample(like, **options)
         for other in (again, alone):
             assert other.draws.tobytes() == whole.draws.tobytes()
             assert other.log_weight.tobytes() == whole.log_weight.tobytes()
 
     def test_a_damaged_chunk_is_noted(self, drawn, tmp_path):
-        ny.sample(gaussian_like(), key=1, folder=tmp_path / "c")
+        ny.sample(gaussian_like(), key=1, workplace=ny.Workplace(folder=tmp_path / "c"))
         (tmp_path / "c" / "00000001.npz").write_bytes(b"cut")
-        again = ny.sample(gaussian_like(), key=1, folder=tmp_path / "c")
+        again = ny.sample(gaussian_like(), key=1, workplace=ny.Workplace(folder=tmp_path / "c"))
         assert again.draws.tobytes() == drawn.draws.tobytes()
         assert again.status is Status.DAMAGED_CHUNK
 
     def test_another_likelihood_is_refused(self, tmp_path):
-        ny.sample(one_bin(3), key=1, draws=20, folder=tmp_path / "c")
+        ny.sample(one_bin(3), key=1, draws=20, workplace=ny.Workplace(folder=tmp_path / "c"))
         with pytest.raises(InputError, match="holds another computation: likelihood"):
-            ny.sample(one_bin(4), key=1, draws=20, folder=tmp_path / "c")
+            ny.sample(one_bin(4), key=1, draws=20, workplace=ny.Workplace(folder=tmp_path / "c"))
 
     def test_another_formula_for_the_same_arrays_is_refused(self, tmp_path):
         like = ny.load(models.WORKSPACE)
         other = dataclasses.replace(like.model, normsys_code="1").observe(like.data)
-        ny.sample(like, key=1, draws=20, folder=tmp_path / "c")
+        ny.sample(like, key=1, draws=20, workplace=ny.Workplace(folder=tmp_path / "c"))
         with pytest.raises(InputError, match="holds another computation: likelihood"):
-            ny.sample(other, key=1, draws=20, folder=tmp_path / "c")
+            ny.sample(other, key=1, draws=20, workplace=ny.Workplace(folder=tmp_path / "c"))
 
 
 class TestResult:
@@ -342,7 +380,7 @@ REFUSED = {
     "too many draws": ({"draws": 10**9}, "are too many"),
     "short warm-up": ({"warmup": 3}, "warmup: is 3"),
     "negative key": ({"key": -1}, "key: is -1"),
-    "chains of nested sampling": ({"sampler": "nested", "chains": 4}, "leave chains"),
+    "warm-up of nested sampling": ({"sampler": "nested", "warmup": 40}, "leave warmup"),
     "odd ensemble": ({"sampler": "ensemble", "chains": 33}, "even number"),
     "few walkers": ({"sampler": "ensemble", "chains": 2}, "from 4 on"),
 }

@@ -17,6 +17,7 @@ from scipy.stats import norm, poisson
 import neyman as ny
 from neyman.inference import toy_limit, toy_test
 from neyman.inference.asymptotics import AsymptoticTest
+from neyman.inference.distribution import Distribution, PValue
 from neyman.inference.hypotest import hypotest
 from neyman.inference.limit import Found, upper_limit
 from neyman.inference.significance import significance
@@ -24,13 +25,9 @@ from neyman.inference.simulate import simulate
 from neyman.inference.toy_test import CHUNK, CLsPoint, ToyTest, Workplace
 from neyman.inference.toys import (
     Chunk,
-    PValue,
-    Toys,
     Truth,
     _point,
     failed_toys,
-    p_value,
-    quantiles,
     throw,
     thrown_arrays,
 )
@@ -55,8 +52,8 @@ def like():
 
 
 def chunk(like, first, n, stream=0, values=(4.0,)):
-    theta = np.array([4.0])
-    return Chunk(like.model, Truth(theta, theta, values, 0), "qtilde", 7, stream, first, n)
+    theta = np.array([[4.0]])
+    return Chunk(like.model, Truth(theta, values, 0), "qtilde", 7, stream, first, n)
 
 
 def test_cls_equals_enumeration(like):
@@ -115,6 +112,30 @@ def test_importance_sampling_agrees_with_plain_toys():
     assert p0.error < 0.1 * p0.value
 
 
+@pytest.mark.parametrize(("n", "value"), [(3, 12.0), (3, 25.0), (0, 10.0)])
+def test_importance_sampling_of_cls(n, value):
+    """CLs+b = P(n' <= n | value + 3) from 7e-2 down to 1e-9: within 4 standard errors (a false
+    alarm in 16,000), which are below a tenth of it; so are the expected ones but at -2 sigma."""
+    like = one_bin(n, 3.0)
+    for importance in (False, True):
+        (point,) = ToyTest(AsymptoticTest(like, "mu"), 3).points(
+            [value], 20_000, importance=importance
+        )
+        quantile = [n, *poisson.ppf(norm.cdf([-2, -1, 0, 1, 2]), 3.0)]
+        exact = np.array([exact_cls(k, value, 3.0) for k in quantile])
+        assert np.all(np.abs(point.cls - exact) < 4 * point.error)
+        if importance:
+            assert abs(point.clsb.value - poisson.cdf(n, value + 3.0)) < 4 * point.clsb.error
+            assert np.all(point.error[[0, 3, 4, 5]] < 0.1 * point.cls[[0, 3, 4, 5]] + 1e-12)
+
+
+def test_small_cls_is_importance_sampled_without_being_asked():
+    """Plain toys would give 0."""
+    result = hypotest(one_bin(3, 3.0), value=25.0, null="toys", toys=5_000)
+    assert abs(result.observed - exact_cls(3, 25.0, 3.0)) < 4 * result.error
+    assert 0 < result.error < 0.2 * result.observed
+
+
 def test_significance_names_its_method():
     result = significance(one_bin(8, 3.0), null="auto", toys=4_000)
     assert result.method == "toys"
@@ -144,13 +165,16 @@ def test_auto_takes_asymptotics_where_events_are_many():
     assert "enough" in result.reason
 
 
+def distribution(q, log_weight=0.0):
+    found = Distribution()
+    found.add(np.asarray(q, dtype=float), log_weight)
+    return found
+
+
 def test_failed_toys_are_left_out_and_counted():
-    status = np.array([int(Status.FINE), int(Status.NOT_CONVERGED), int(Status.FINE)])
-    q = np.array([[1.0], [np.nan], [3.0]])
-    toys = Toys(q, np.zeros(3), status, np.zeros(3))
-    p = p_value(toys, 0, 2.0)
+    p = distribution([1.0, np.nan, 3.0]).p_value(2.0)
     assert (p.value, p.toys, p.failed) == (0.5, 2, 1)
-    assert np.isnan(p_value(toys._replace(statistic=np.full((3, 1), np.nan)), 0, 2.0).value)
+    assert np.isnan(distribution([np.nan] * 3).p_value(2.0).value)
 
 
 def none_fine(chunk):
@@ -185,14 +209,14 @@ def test_one_hypothesis_without_toys_is_enough_to_fail(like, monkeypatch):
 
 
 def test_ties_count_as_beyond():
-    toys = Toys(np.ones((10, 1)), np.zeros(10), np.zeros(10, int), np.zeros(10))
-    assert p_value(toys, 0, 1.0 + 1e-9).value == 1.0
-    assert p_value(toys, 0, 1.1) == (0.0, 0.1, 10, 0)
+    ones = distribution(np.ones(10))
+    assert ones.p_value(1.0 + 1e-9).value == 1.0
+    assert ones.p_value(1.1) == (0.0, 0.1, 10, 0)
 
 
 def test_weighted_quantiles():
-    toys = Toys(np.arange(4.0)[:, None], np.zeros(4), np.zeros(4, int), np.log([1, 1, 1, 5.0]))
-    np.testing.assert_array_equal(quantiles(toys, 0, np.array([0.1, 0.25, 0.5])), [0.0, 1.0, 3.0])
+    found = distribution(np.arange(4.0), np.log([1, 1, 1, 5.0]))
+    np.testing.assert_array_equal(found.quantiles(np.array([0.1, 0.25, 0.5])), [0.0, 1.0, 3.0])
 
 
 def test_toys_are_whole_chunks(like):
@@ -210,7 +234,7 @@ def test_workers_and_resumes_give_the_same_bits(like, tmp_path, monkeypatch):
     monkeypatch.setattr(toy_test, "WORTH", 0.0)
     shared = Workplace(workers=2, folder=tmp_path / "toys")
     together = hypotest(like, value=3.0, null="toys", toys=3_000, key=4, workplace=shared)
-    (tmp_path / "toys" / "00000001.npz").unlink()
+    sorted((tmp_path / "toys").glob("*.npz"))[1].unlink()
     kept = Workplace(folder=tmp_path / "toys")
     resumed = hypotest(like, value=3.0, null="toys", toys=3_000, key=4, workplace=kept)
     for other in (together, resumed):
@@ -224,11 +248,50 @@ def test_a_folder_of_other_toys_is_refused(like, tmp_path):
     kept = Workplace(folder=tmp_path / "toys")
     asked = {"value": 3.0, "toys": 1_000, "key": 4}
     hypotest(like, null="toys", **asked, workplace=kept)
-    for change in ({"key": 5}, {"value": 4.0}, {"toys": 2_000}):
+    for change in ({"key": 5}, {"value": 4.0}):
         with pytest.raises(InputError, match="holds another computation"):
             hypotest(like, null="toys", **asked | change, workplace=kept)
     with pytest.raises(InputError, match="holds another computation"):
         upper_limit(like, null="toys", toys=1_000, key=4, workplace=kept)
+
+
+def known(result):
+    """All that a result says, but when it was made."""
+    content = json.loads(result.to_json())
+    return {k: v for k, v in content.items() if k != "provenance"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        (hypotest, {"value": 3.0}),
+        (significance, {}),
+        (upper_limit, {"precision": 0.0}),
+        (ny.interval, {"method": "feldman-cousins"}),
+    ],
+)
+def test_more_toys_in_the_same_folder(verb, options, like, tmp_path, monkeypatch):
+    """Those that are there are kept; the result is that of a run with as many from the start.
+    An interval tests other values when it has more toys, once a value could not be told."""
+    if verb is not ny.interval:
+        options = options | {"null": "toys"}
+    kept = Workplace(folder=tmp_path / "toys")
+    verb(like, **options, toys=2_000, key=4, workplace=kept)
+    there = {path: path.stat().st_mtime_ns for path in (tmp_path / "toys").glob("*.npz")}
+    more = verb(like, **options, toys=5_000, key=4, workplace=kept)
+    kept_ones = [path for path, time in there.items() if path.stat().st_mtime_ns == time]
+    assert len(kept_ones) >= (5 if verb is ny.interval else len(there))
+    assert len(list((tmp_path / "toys").glob("*.npz"))) > len(there)
+    whole = verb(like, **options, toys=5_000, key=4)
+    assert known(more) == known(whole)
+
+
+def test_more_data_sets_in_the_same_folder(like, tmp_path):
+    kept = Workplace(folder=tmp_path / "data")
+    for n in (1_200, 2_100):
+        more = simulate(like.model, at={"mu": 1.0}, n=n, key=4, workplace=kept)
+    whole = simulate(like.model, at={"mu": 1.0}, n=2_100, key=4)
+    np.testing.assert_array_equal(more.main, whole.main)
 
 
 @pytest.mark.parametrize("change", [{"measurement": "other"}, {"normsys_code": "1"}])
@@ -296,9 +359,10 @@ def test_folders_of_two_machines_make_one(like, tmp_path, monkeypatch):
     asked = {"value": 3.0, "null": "toys", "toys": 2_000, "key": 4}
     whole = hypotest(like, **asked, workplace=Workplace(folder=tmp_path / "a"))
     shutil.copytree(tmp_path / "a", tmp_path / "b")
-    (tmp_path / "a" / "00000000.npz").unlink()
-    (tmp_path / "b" / "00000002.npz").unlink()
-    (tmp_path / "b" / "00000003.npz").unlink()
+    names = sorted(path.name for path in (tmp_path / "a").glob("*.npz"))
+    (tmp_path / "a" / names[0]).unlink()
+    for name in names[2:]:
+        (tmp_path / "b" / name).unlink()
     merge([tmp_path / "a", tmp_path / "b"], tmp_path / "both")
     monkeypatch.setattr(toy_test, "thrown_arrays", refuses)
     merged = hypotest(like, **asked, workplace=Workplace(folder=tmp_path / "both"))

@@ -178,6 +178,7 @@ def interval(
     toys: TestedOption = 10_000,
     workers: WorkersOption = 1,
     dask: DaskOption = None,
+    resume: KeptOption = None,
 ) -> None:
     """Confidence interval, from the profile likelihood or from toys.
 
@@ -201,6 +202,7 @@ def contour(
     toys: TestedOption = 2_000,
     workers: WorkersOption = 1,
     dask: DaskOption = None,
+    resume: KeptOption = None,
 ) -> None:
     """Confidence regions of two parameters, as curves.
 
@@ -213,19 +215,22 @@ def sample(
     *,
     sampler: Annotated[
         Sampler, typer.Option(help="Gradients, nested sampling with the evidence, or walkers.")
-    ] = Sampler.NUTS,
+    ] = Sampler.AUTO,
     draws: Annotated[
         int | None,
         typer.Option(metavar="N", help="Draws a chain, 1000; nested: live points, 500."),
     ] = None,
     chains: Annotated[
-        int | None, typer.Option(metavar="N", help="Chains, or walkers of an ensemble.")
+        int | None, typer.Option(metavar="N", help="Chains, walkers, or runs of nested sampling.")
     ] = None,
+    workers: WorkersOption = 1,
+    dask: DaskOption = None,
     resume: ChainsKeptOption = None,
 ) -> None:
     """Posterior: draws, intervals of highest density, diagnostics.
 
-    Constraint terms act as priors; other parameters are flat between their bounds.
+    Constraint terms act as priors; other parameters are flat between their bounds. Workers share
+    groups of 4 to 16 chains, ensembles of walkers, or runs of nested sampling.
 
     Example: neyman sample workspace.json --draws 2000 --seed 1 --plot corner.png
 

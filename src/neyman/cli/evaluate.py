@@ -8,6 +8,7 @@ import numpy as np
 
 from neyman._jax import jnp
 from neyman.cli.inputs import assignment, number
+from neyman.inference.domain import domain_notes
 from neyman.inference.fit import model_notes
 from neyman.inference.newton import runs_eagerly
 from neyman.model import Likelihood
@@ -71,7 +72,8 @@ def values_at(like: Likelihood, points: tuple[Point, ...]) -> tuple[np.ndarray, 
             notes += (Note(Status.NOT_FINITE, place),)
         elif negative(like, theta):
             notes += (Note(Status.NEGATIVE_YIELD, f"point {i}"),)
-    return values, notes
+    thetas = np.array([like.parameters.vector(point) for point in points])
+    return values, notes + domain_notes(like, thetas)
 
 
 def negative(like: Likelihood, theta: np.ndarray) -> bool:

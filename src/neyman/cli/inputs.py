@@ -45,7 +45,7 @@ def read(source: Source) -> Input:
     check_file(source.file)
     if not (source.patch or source.patchset or source.patch_name):
         like = load(source.file, **_choices(source))
-        return Input(like, {source.file: like.model.digest})
+        return Input(like, {source.file: like.digest})
     if source.patchset is not None and source.patch_name is None:
         names = [p.metadata.name for p in read_patchset(source.patchset).patches]
         problem = f"holds {len(names)} patches"
@@ -123,10 +123,9 @@ def number(option: str, text: str | float) -> float:
 
 
 def _choices(source: Source) -> dict[str, Any]:
-    model = source.file.endswith(".toml")
-    if source.data is not None and not model:
+    if source.data is not None and not source.file.endswith(".toml"):
         raise InputError("--data", "is for a .toml model", "leave it out")
-    if source.measurement is not None and model:
+    if source.measurement is not None and source.file.endswith((".toml", ".onnx")):
         raise InputError("--measurement", "is for a workspace", "leave it out")
     choices = {"measurement": source.measurement, "data": source.data}
     return {name: value for name, value in choices.items() if value is not None}

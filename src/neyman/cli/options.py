@@ -26,7 +26,7 @@ class Source:
         typer.Argument(
             metavar="FILE",
             help="A HistFactory workspace (.json, .json.gz), the model of a xenon detector"
-            " (.toml), or your own code (module.py:name).",
+            " (.toml), a surrogate (.onnx), or your own code (module.py:name).",
             show_default=False,
         ),
     ]
@@ -99,6 +99,7 @@ class Form(enum.StrEnum):
 class Sampler(enum.StrEnum):
     """How draws from a posterior are made."""
 
+    AUTO = "auto"
     NUTS = "nuts"
     NESTED = "nested"
     ENSEMBLE = "ensemble"
@@ -133,10 +134,11 @@ PrecisionOption = Annotated[
     typer.Option("--precision", metavar="P", help="Toys are enough at this relative error."),
 ]
 WorkersOption = Annotated[
-    int, typer.Option("--workers", metavar="N", help="Processes that throw toys.")
+    int, typer.Option("--workers", metavar="N", help="Processes that share the work.")
 ]
 DaskOption = Annotated[
-    str | None, typer.Option("--dask", metavar="ADDR", help="A Dask scheduler, for toys.")
+    str | None,
+    typer.Option("--dask", metavar="ADDR", help="A Dask scheduler, whose workers share it."),
 ]
 AtOption = Annotated[
     Texts, typer.Option("--at", metavar="NAME=V[,V..]", help="The truth, or truths; repeatable.")

@@ -12,6 +12,7 @@ from neyman.cli.text import abbreviated
 from neyman.inference.fit import model_notes
 from neyman.inference.provenance import provenance_of
 from neyman.likelihoods.histfactory.model import HistFactoryModel
+from neyman.likelihoods.surrogate.metadata import KIND, Metadata
 from neyman.model import Likelihood
 from neyman.parameters import Parameters
 from neyman.results import Result
@@ -39,6 +40,8 @@ class Description(Result):
     poi: str | None
     digest: str
     every: bool = False
+    card: Described = dataclasses.field(default_factory=dict)
+    """What a surrogate says of itself: domain, errors, digests, about."""
 
     def fields_of_interest(self) -> dict[str, Any]:
         return {
@@ -46,17 +49,28 @@ class Description(Result):
             "parameters": self.parameters,
             "channels" if self.road == "histfactory" else "observables": self.observables,
             "digest": self.digest,
+            **self.card,
         }
 
     def summary(self) -> str:
         bins = sum(item["bins"] for item in self.observables)
-        head = (
-            f"{self.road}: {len(self.observables)} channels, {bins} bins,"
-            f" {len(self.parameters)} parameters ({self._kinds()})"
-        )
+        channels = f"{len(self.observables)} channels, {bins} bins, " if self.observables else ""
+        head = f"{self.road}: {channels}{len(self.parameters)} parameters ({self._kinds()})"
         lines = [head + (f", parameter of interest {self.poi}" if self.poi else "")]
         lines += [f"sha256 {self.digest}"] if self.digest else []
-        return "\n".join([*lines, self._channels(), self._parameters()])
+        lines += [f"{key}: {text}" for key, text in self._card()]
+        lines += [self._channels()] if self.observables else []
+        return "\n".join([*lines, self._parameters()])
+
+    def _card(self) -> list[tuple[str, str]]:
+        """The entries of the card that are one number or text each."""
+        return [
+            (f"{key}.{name}", f"{value:.4g}" if isinstance(value, float) else str(value))
+            for key, group in self.card.items()
+            if isinstance(group, dict)
+            for name, value in group.items()
+            if isinstance(value, str | int | float)
+        ]
 
     def _kinds(self) -> str:
         kinds = [(item["constraint"] or {"type": "free"})["type"] for item in self.parameters]
@@ -92,14 +106,17 @@ class Description(Result):
 
 def describe(like: Likelihood, every: bool = False) -> Description:
     """The description of a likelihood."""
-    model = like.model
+    model, card = like.model, getattr(like, "card", None)
     road = "histfactory" if isinstance(model, HistFactoryModel) else type(model or like).__name__
+    if isinstance(card, Metadata):
+        road = KIND
     return Description(
         road=road,
         parameters=tuple(parameters_of(like)),
         observables=tuple(channels_of(like)),
-        poi=None if model is None else model.poi,
-        digest="" if model is None else model.digest,
+        poi=like.poi,
+        digest=like.digest,
+        card={} if not isinstance(card, Metadata) else card.described(),
         every=every,
         notes=model_notes(like),
         provenance=provenance_of(like),
@@ -122,10 +139,8 @@ def parameters_of(like: Likelihood) -> list[Described]:
 
 def constraints_of(like: Likelihood, parameters: Parameters) -> dict[str, Described]:
     """The auxiliary measurements by the name of the parameter measured."""
-    if like.model is None or like.data is None:
-        return {}
-    a = like.model.auxiliary
-    columns = (a.parameter, a.poisson, a.scale, like.data.auxiliary)
+    a = like.auxiliary
+    columns = (a.parameter, a.poisson, a.scale, like.measured)
     rows = zip(*(np.asarray(column).tolist() for column in columns))
     return {
         parameters.names[i]: {

@@ -148,9 +148,11 @@ def sample(
     draws: int | None,
     chains: int | None,
     resume: str | None,
+    **where: Any,
 ) -> Answer:
     from neyman.inference.sampling.sample import sample as draw
 
+    place = workplace(**where, folder=resume)
     given = read(source)
     result = draw(
         given.like,
@@ -158,7 +160,7 @@ def sample(
         sampler=sampler.value,
         draws=draws,
         chains=chains,
-        folder=resume,
+        workplace=place,
     )
     return answer(result, source, given.digests, pictures={"corner": Picture(result)})
 
@@ -228,7 +230,7 @@ def check(
 
 
 def workplace(workers: int, dask: str | None, folder: str | None = None) -> Workplace:
-    """Where toys are thrown and kept."""
+    """Where toys are thrown, or chains run, and kept."""
     if not 1 <= workers <= MAX_WORKERS:
         raise InputError(f"--workers {workers}", "is out of range", f"use 1 to {MAX_WORKERS}")
     if dask is not None and workers != 1:

@@ -22,7 +22,8 @@ def execute(
     *,
     workers: Any = 1,
     store: ChunkStore | None = None,
-    first: int = 0,
+    numbers: Sequence[int] | None = None,
+    fits: Callable[[Any, Arrays], bool] | None = None,
     progress: Progress | None = None,
     timeout: float | None = None,
     retries: int = 1,
@@ -37,8 +38,10 @@ def execute(
     - `workers`: 1 (in this process), a number of local processes, `Processes`, an `Executor`
       (left running), a Dask scheduler's address, `Client` or cluster. The function and the
       jobs must be picklable; the results are equal bit for bit.
-    - `store`: results are saved there as they come, under `first` + their position; those in
-      it are read, not computed. A damaged one is computed again and stands in `store.notes`.
+    - `store`: results are saved there as they come, under `numbers`, their positions by
+      default; those in it are read, not computed. A damaged one is computed again and stands
+      in `store.notes`.
+    - `fits(job, arrays)`: whether what is in the store is of this job; else it is replaced.
     - `progress(done, total)` is called after each job.
     - `timeout`: seconds an attempt may take, counted from when it begins. A local process is
       killed (for `workers=1` one is started, for nothing else can be stopped); another
@@ -53,7 +56,9 @@ def execute(
         raise InputError("timeout", f"{timeout:g} is not positive", "give a number of seconds")
     if retries < 0:
         raise InputError("retries", f"{retries} is negative", "give 0 or more")
-    run = _Run(function, jobs, store, first, progress or _silent, retries)
+    if numbers is None:
+        numbers = range(len(jobs))
+    run = _Run(function, jobs, store, numbers, fits or _fits, progress or _silent, retries)
     return run.results(functools.partial(backend, workers, timeout, initializer))
 
 
@@ -64,7 +69,8 @@ class _Run:
     function: Callable[[Any], Any]
     jobs: Sequence[Any]
     store: ChunkStore | None
-    first: int
+    numbers: Sequence[int]
+    fits: Callable[[Any, Arrays], bool]
     progress: Progress
     retries: int
 
@@ -95,8 +101,8 @@ class _Run:
             and self.next - self.head < self.backend.ahead * self.backend.room()
         ):
             position, self.next = self.next, self.next + 1
-            stored = self.store.load(self.first + position) if self.store else None
-            if stored is None:
+            stored = self.store.load(self.numbers[position]) if self.store else None
+            if stored is None or not self.fits(self.jobs[position], stored):
                 self.begin(position)
             else:
                 self.finish(position, stored)
@@ -114,13 +120,13 @@ class _Run:
             raise outcome.error()
         if not isinstance(outcome, Trouble):
             if self.store:
-                self.store.save(self.first + position, outcome)
+                self.store.save(self.numbers[position], outcome)
             return self.finish(position, plain_arrays(outcome))
         troubles = self.troubles[position]
         troubles.append(outcome.reason)
         if len(troubles) <= self.retries:
             return self.begin(position)
-        self.finish(position, Failed(self.first + position, troubles[0], len(troubles)))
+        self.finish(position, Failed(self.numbers[position], troubles[0], len(troubles)))
 
     def finish(self, position: int, result: Arrays | Failed) -> None:
         self.ready[position] = result
@@ -142,6 +148,10 @@ def _outcome(future: Any) -> Outcome:
         ) from error
     except (Exception, CancelledError) as error:
         return Trouble(describe(error))
+
+
+def _fits(job: Any, arrays: Arrays) -> bool:
+    return True
 
 
 def _silent(done: int, total: int) -> None:

@@ -5,8 +5,6 @@ The Asimov data are those of mu = 0 with the nuisance parameters fitted to the o
 further mu costs two conditional fits from a near start.
 """
 
-import dataclasses
-
 import numpy as np
 
 from neyman.inference.expectation import expected_counts, expected_data
@@ -35,19 +33,26 @@ class AsymptoticTest:
         self.like = like
         self.poi = poi
         self.observed = Profile(like, poi)
-        self.model = throws_toys(like)
-        if self.model.dear:  # then each fit begins with the Hessian of one before it
-            self.observed.best  # noqa: B018
+        if like.model is not None and like.model.dear:
+            self.observed.best  # noqa: B018 -- other fits begin with its Hessian
         self.background = self.observed.at(0.0).theta
         self.asimov = self._asimov_profile(0.0)
         self.injected: Profile | None = None
 
     def _asimov_profile(self, mu: float) -> Profile:
-        found = self.observed.at(mu)
-        theta = np.asarray(found.theta)
-        data = expected_data(self.like, self.model, theta)
+        theta = np.asarray(self.observed.at(mu).theta)
         near = np.asarray(self.observed.best.derivatives.hessian)
-        return Profile(self.model.observe(data), self.poi, theta, near)
+        if self.like.model is not None:
+            data = expected_data(self.like, self.model, theta)
+            return Profile(self.model.observe(data), self.poi, theta, near)
+        if self.like.asimov is None:
+            raise no_model()
+        return Profile(self.like.asimov, self.poi, theta, near)
+
+    @property
+    def model(self) -> Model:
+        """The model behind the likelihood, which toys need."""
+        return throws_toys(self.like)
 
     def q(self, mu: float) -> float:
         """The statistic of the observed data."""
@@ -66,7 +71,10 @@ class AsymptoticTest:
         return np.array([observed, *asymptotic_expected(self.q_asimov(mu))])
 
     def discovery(self) -> tuple[float, float]:
-        """q0 of the observed data, and of the Asimov data of mu = 1."""
+        """q0 of the observed data, and of the Asimov data of mu = 1, NaN where these need a model
+        that there is not."""
+        if self.like.model is None:
+            return q0(self.observed), np.nan
         self.injected = self._asimov_profile(1.0)
         return q0(self.observed), q0(self.injected)
 
@@ -121,28 +129,31 @@ def few_events_notes(like: Likelihood, poi: str, background: np.ndarray) -> tupl
 
 def widened(like: Likelihood, poi: str, value: float) -> Likelihood:
     """`like` with the upper bound of `poi` raised so that `value` lies inside."""
-    model = throws_toys(like)
     lower, _ = like.parameters[poi].bounds
-    parameters = like.parameters.replace(poi, bounds=(lower, 10.0 * value))
-    assert like.data is not None
-    return dataclasses.replace(model, parameters=parameters).observe(like.data)
+    return like.replace(poi, bounds=(lower, 10.0 * value))
 
 
 def throws_toys(like: Likelihood) -> Model:
     """The model behind a likelihood, which Asimov data and toys need."""
     if like.model is None:
-        raise InputError(
-            "likelihood", "has no model, so it has no Asimov data or toys", "use scan or interval"
-        )
+        raise no_model()
     return like.model
+
+
+def no_model() -> InputError:
+    return InputError(
+        "likelihood",
+        "has no model, so it has no Asimov data or toys",
+        "use limit, scan or interval, or the source of the likelihood",
+    )
 
 
 def parameter_of_interest(like: Likelihood, poi: str | None) -> str:
     """`poi`, or what the model names as its parameter of interest, which must float."""
-    name = poi or (like.model.poi if like.model is not None else None)
+    name = poi or like.poi
     known: Parameters = like.parameters
     if name is None:
-        raise InputError("poi", "the model names no parameter of interest", "name one")
+        raise InputError("poi", "the likelihood names no parameter of interest", "name one")
     if known[name].fixed:
         raise InputError(f"parameter '{name}'", "is fixed", "free it in the measurement")
     return name

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.special import chdtri
 
 from neyman.inference.asymptotics import few_events_notes, parameter_of_interest
+from neyman.inference.distribution import Distribution
 from neyman.inference.fit import model_notes
 from neyman.inference.interval import check_method, profile_end
 from neyman.inference.lattice import Axis, Lattice
@@ -27,7 +28,6 @@ from neyman.inference.surface import Surface
 from neyman.inference.threads import one_thread
 from neyman.inference.toy_construction import Construction
 from neyman.inference.toy_test import CHUNK, HERE, Workplace
-from neyman.inference.toys import quantiles
 from neyman.model import Likelihood
 from neyman.results import Contour
 from neyman.status import InputError, Note, Status
@@ -92,7 +92,7 @@ def contour(
     elif method == "profile":
         curves, opened = _traced(surface, ends, lambda _a, _b: chi2, len(levels), method)
     else:
-        with Construction(like, names, key, workplace) as test:
+        with Construction(like, names, key, workplace, levels.tolist()) as test:
             critical = _toy_quantiles(test, surface, levels, toys)
             curves, opened = _traced(surface, ends, critical, len(levels), method)
         few, thrown, failed, seed = test.notes(), test.thrown, test.failed, key
@@ -106,7 +106,7 @@ def contour(
         method=method,
         toys=thrown,
         failed=failed,
-        notes=model_notes(like) + surface.notes() + few + missing + opened,
+        notes=model_notes(like) + surface.notes(float(chi2[-1])) + few + missing + opened,
         provenance=provenance_of(like, seed),
     )
 
@@ -159,9 +159,8 @@ def _toy_quantiles(test: Construction, surface: Surface, levels: np.ndarray, toy
 
     def critical(a: float, b: float) -> np.ndarray:
         theta = np.asarray(surface.at((a, b)).theta)
-        thrown = test.throw(theta, test.new_stream(), 0, -(-toys // CHUNK))
-        if not np.isfinite(thrown.statistic).any():
-            return np.full(len(levels), np.nan)
-        return quantiles(thrown, 0, levels)
+        found = Distribution()
+        test.throw(found, theta, test.new_stream(), 0, -(-toys // CHUNK))
+        return found.quantiles(levels)
 
     return critical

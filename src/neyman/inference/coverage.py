@@ -271,8 +271,7 @@ def _store(workplace: Workplace, plan: Plan, label: str, made: dict[str, Any]) -
         "interval": label,
         "names": list(plan.names),
         "truths": plan.truths.tolist(),
-        "toys": plan.toys,
-        "references": plan.references,
+        "references": None if plan.shared else plan.references,
         "seed": plan.seed,
         "chunks": [CHUNK, NESTED_CHUNK],
     }

@@ -26,6 +26,8 @@ from neyman.status import InputError
 
 CHUNK, NESTED_CHUNK = 1_000, 48
 """Data sets of one job; fewer where each has toys, or a Python function, of its own."""
+MOST_CHUNKS = 1_000_000
+"""Of one truth in a folder, so that a chunk has the same number however many there are."""
 INNER, SHARED = 999, 40_000
 """Toys behind each interval from toys: of one data set, or of all."""
 
@@ -87,6 +89,7 @@ def from_toys(
     ends = None if isinstance(interval, str) else interval
     function: Callable[[Any], Any] = thrown_and_measured if ends is None else thrown_and_asked
     jobs: list[Any] = []
+    numbers: list[int] = []
     pieces: list[dict[str, slice]] = []
     for i, truth in enumerate(plan.truths):
         settings = {"data": (plan.setting(truth), plan.toys)}
@@ -103,6 +106,7 @@ def from_toys(
                 for first in range(0, n, size)
             ]
             piece[what] = slice(len(jobs), len(jobs) + len(chunks))
+            numbers += [(3 * i + k) * MOST_CHUNKS + j for j in range(len(chunks))]
             jobs += chunks if ends is None else [FunctionChunk(c, ends) for c in chunks]
         pieces.append(piece)
     with progress_bar("toys") as progress:
@@ -111,6 +115,8 @@ def from_toys(
             jobs,
             workers=workplace.workers,
             store=store,
+            numbers=numbers,
+            fits=_are_all,
             progress=progress,
             timeout=workplace.timeout,
         )
@@ -120,6 +126,11 @@ def from_toys(
                 for what in piece
             }
             yield _sample(plan, truth, found)
+
+
+def _are_all(job: Any, arrays: dict[str, np.ndarray]) -> bool:
+    """Whether kept data sets are as many as asked for now."""
+    return len(arrays["p"]) == (job.chunk if isinstance(job, FunctionChunk) else job).n
 
 
 def _joined(done: list[tuple[Any, Any]]) -> dict[str, np.ndarray]:

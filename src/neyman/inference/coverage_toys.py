@@ -29,9 +29,9 @@ import numpy as np
 from scipy.special import chdtrc
 
 from neyman._jax import jax, jnp
+from neyman.inference.distribution import TIE
 from neyman.inference.newton import going_on, initial, step
 from neyman.inference.statistics import asymptotic
-from neyman.inference.toys import TIE
 from neyman.model import Data, Model, compiled_model
 from neyman.status import Status
 

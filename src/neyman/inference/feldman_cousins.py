@@ -21,10 +21,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from neyman.inference.distribution import Distribution, PValue
 from neyman.inference.profile import Profile
 from neyman.inference.toy_construction import Construction
 from neyman.inference.toy_test import CHUNK
-from neyman.inference.toys import PValue, joined, p_value
 from neyman.status import Note, Status
 
 DECIDED = 3.5
@@ -167,12 +167,12 @@ class EndSearch:
         if not np.isfinite(observed):
             self.known[mu] = PValue(np.nan, np.nan, 0, 0)
             return
-        stream, parts, thrown = self.test.new_stream(), [], 0
+        stream, found, thrown = self.test.new_stream(), Distribution(), 0
         while thrown < self.most:
             more = min(max(1, thrown), self.most - thrown)
-            parts.append(self.test.throw(theta, stream, thrown * CHUNK, more))
+            self.test.throw(found, theta, stream, thrown * CHUNK, more)
             thrown += more
-            self.known[mu] = p_value(joined(parts), 0, observed)
+            self.known[mu] = found.p_value(observed)
             if self._decided(mu):
                 break
 

@@ -1,20 +1,20 @@
 """Maximum likelihood: theta^ = argmax log L, its covariance, and what is doubtful about it.
 
-The covariance is the inverse of the Hessian of -log L at theta^ over the parameters that float
-and are not at a bound (the observed information). A direction along which log L does not
-change has no error; it is found as a null vector of the Hessian in units of its diagonal.
+The covariance is the inverse of the observed information, see `covariance`.
 """
 
 import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotri  # ty: ignore[missing-module-member]
 
 from neyman._jax import Array, jax
+from neyman.inference.covariance import combination, covariance_of
+from neyman.inference.domain import domain_notes
 from neyman.inference.expectation import expected_counts
 from neyman.inference.newton import Minimum, minimise
 from neyman.inference.provenance import provenance_of
+from neyman.inference.saddle import descended
 from neyman.inference.threads import one_thread
 from neyman.model import Likelihood
 from neyman.parameters import Parameters
@@ -22,8 +22,6 @@ from neyman.results import Fit
 from neyman.status import Note, Status
 
 RESTARTS = 3
-FLAT = 1e-10
-"""An eigenvalue of the scaled Hessian below this is a flat direction."""
 
 
 @one_thread
@@ -68,7 +66,8 @@ def held_outside_notes(p: Parameters, held: Mapping[str, float]) -> tuple[Note, 
 def best(
     like: Likelihood, start: np.ndarray, free: np.ndarray, near: Array | None = None
 ) -> Minimum:
-    """The minimum from `start`, or from up to `RESTARTS` other points where that fails.
+    """The minimum from `start`, or from up to `RESTARTS` other points where that fails; below it
+    where it is a saddle point.
 
     `near` is a Hessian (P, P) at a minimum nearby, which helps where Hessians are dear.
     """
@@ -79,7 +78,7 @@ def best(
         again = minimise(like, _elsewhere(like, start, free, attempt), free)
         if int(again.status) == Status.FINE or again.value < found.value:
             found = again
-    return found
+    return found if found.definite else descended(like, found, free)
 
 
 def _elsewhere(like: Likelihood, start: np.ndarray, free: np.ndarray, attempt: int) -> np.ndarray:
@@ -96,22 +95,20 @@ def _elsewhere(like: Likelihood, start: np.ndarray, free: np.ndarray, attempt: i
 
 def as_fit(like: Likelihood, found: Minimum, free: np.ndarray) -> Fit:
     """The `Fit` of a minimum: covariance, notes and provenance."""
-    p = like.parameters
-    theta = np.asarray(found.theta)
-    gradient = np.asarray(found.derivatives.gradient)
-    inside, block, null = _inside_covariance(p, found, free)
-    at_bound = free.copy()
-    at_bound[inside] = False
-    covariance = np.full((len(p), len(p)), np.nan)
-    covariance[inside[:, None], inside] = block
+    p, theta = like.parameters, np.asarray(found.theta)
+    inside = _inside(p, theta, free)
+    covariance, null = covariance_of(np.asarray(found.derivatives.hessian), inside)
     with np.errstate(invalid="ignore"):
-        errors = np.sqrt(np.diagonal(covariance))
+        errors = np.sqrt(covariance.diagonal())
     notes = model_notes(like) + convergence_notes(like, found)
-    if at_bound.any():
-        names = [p.names[i] for i in np.flatnonzero(at_bound)]
-        notes += (Note(Status.AT_BOUND, listed(names)),)
-    notes += _flat_notes(p, inside, null) + negative_yield_notes(like, theta)
+    if not np.array_equal(inside, free):
+        notes += (
+            Note(Status.AT_BOUND, listed([p.names[i] for i in np.flatnonzero(free > inside)])),
+        )
+    notes += _flat_notes(p, null) + negative_yield_notes(like, theta) + _doubts(like, theta)
+    notes += domain_notes(like, theta[None])
     measured, width = _constraints(like)
+    slopes = np.abs(np.asarray(found.derivatives.gradient) * errors)
     return Fit(
         names=p.names,
         values=theta,
@@ -120,7 +117,7 @@ def as_fit(like: Likelihood, found: Minimum, free: np.ndarray) -> Fit:
         constrained=width,
         measured=measured,
         twice_nll=2.0 * found.value,
-        gradient_norm=float(np.max(np.abs(gradient * errors)[inside], initial=0.0)),
+        gradient_norm=float(slopes.max(where=inside, initial=0.0)),
         iterations=int(found.iterations),
         notes=notes,
         provenance=provenance_of(like),
@@ -129,29 +126,25 @@ def as_fit(like: Likelihood, found: Minimum, free: np.ndarray) -> Fit:
 
 def flat_notes(like: Likelihood, found: Minimum, free: np.ndarray) -> tuple[Note, ...]:
     """The directions along which log L does not change at a minimum."""
-    inside, _, null = _inside_covariance(like.parameters, found, free)
-    return _flat_notes(like.parameters, inside, null)
+    inside = _inside(like.parameters, np.asarray(found.theta), free)
+    _, null = covariance_of(np.asarray(found.derivatives.hessian), inside)
+    return _flat_notes(like.parameters, null)
 
 
-def _flat_notes(p: Parameters, inside: np.ndarray, null: np.ndarray) -> tuple[Note, ...]:
-    return tuple(Note(Status.FLAT_DIRECTION, combination(p, inside, v)) for v in null.T)
+def _flat_notes(p: Parameters, null: np.ndarray) -> tuple[Note, ...]:
+    return tuple(Note(Status.FLAT_DIRECTION, combination(p, vector)) for vector in null.T)
 
 
-def _inside_covariance(
-    p: Parameters, found: Minimum, free: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The parameters (n,) that float and are not at a bound, and `covariance_of` theirs."""
-    theta = np.asarray(found.theta)
-    inside = np.flatnonzero(free & (theta > p.lower) & (theta < p.upper))
-    hessian = np.asarray(found.derivatives.hessian)
-    return inside, *covariance_of(hessian[inside[:, None], inside])
+def _inside(p: Parameters, theta: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Which parameters float and are not at a bound, (P,)."""
+    return free & (theta > p.lower) & (theta < p.upper)
 
 
 def negative_yield_notes(like: Likelihood, theta: np.ndarray) -> tuple[Note, ...]:
     """Expected counts below 0, which log L forgives where nothing is observed."""
-    if like.model is None or like.data is None:
+    if like.model is None or like.data is None or like.model.dear:
         return ()
-    if all(np.all(np.asarray(leaf) > 0) for leaf in jax.tree.leaves(like.data.main)):
+    if all((np.asarray(leaf) > 0).all() for leaf in jax.tree.leaves(like.data.main)):
         return ()  # then log L would not be finite
     counts = expected_counts(like, like.model, theta)
     if counts is None or not np.any(counts < 0):
@@ -160,42 +153,11 @@ def negative_yield_notes(like: Likelihood, theta: np.ndarray) -> tuple[Note, ...
     return (Note(Status.NEGATIVE_YIELD, model.describe_nonfinite(theta, data)),)
 
 
-def covariance_of(hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The inverse of a Hessian (n, n), and its null vectors (n, k) where it has some.
-
-    Rows and columns that take part in a flat direction are NaN.
-    """
-    diagonal = np.diagonal(hessian)
-    if len(hessian) == 0 or not np.all(np.isfinite(hessian)):
-        return np.full_like(hessian, np.nan), np.zeros((len(hessian), 0))
-    factor, indefinite = dpotrf(hessian, lower=True, clean=True)
-    if not indefinite and np.all(np.diagonal(factor) ** 2 > 1e3 * FLAT * diagonal):
-        half, _ = dpotri(factor, lower=True)
-        inverse = half + half.T
-        inverse[np.diag_indices_from(inverse)] /= 2.0
-        return inverse, np.zeros((len(hessian), 0))
-    scale = np.sqrt(np.abs(diagonal))
-    scale = np.where(scale > 0, scale, 1.0)
-    values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
-    flat = values < FLAT
-    inverse = (vectors[:, ~flat] / values[~flat]) @ vectors[:, ~flat].T
-    involved = np.any(np.abs(vectors[:, flat]) > 1e-3, axis=1)
-    inverse[involved] = np.nan
-    inverse[:, involved] = np.nan
-    return inverse / np.outer(scale, scale), vectors[:, flat] / scale[:, None]
-
-
-def combination(p: Parameters, inside: np.ndarray, vector: np.ndarray) -> str:
-    """A direction in words: "k1 - 0.5 k2", its largest part first."""
-    order = np.argsort(-np.abs(vector))
-    kept = [i for i in order[:5] if abs(vector[i]) > 1e-2 * abs(vector[order[0]])]
-    terms = []
-    for i in kept:
-        ratio = vector[i] / vector[kept[0]]
-        size = "" if abs(abs(ratio) - 1) < 5e-3 else f"{abs(ratio):.2g} "
-        sign = "" if not terms else ("+ " if ratio > 0 else "- ")
-        terms.append(f"{sign}{size}{p.names[inside[i]]}")
-    return " ".join(terms)
+def _doubts(like: Likelihood, theta: np.ndarray) -> tuple[Note, ...]:
+    """What of the data the model cannot explain."""
+    if like.model is None or like.data is None:
+        return ()
+    return like.model.doubts(theta, like.data)
 
 
 def convergence_notes(like: Likelihood, found: Minimum, what: str = "") -> tuple[Note, ...]:
@@ -216,7 +178,7 @@ def convergence_notes(like: Likelihood, found: Minimum, what: str = "") -> tuple
 
 def model_notes(like: Likelihood) -> tuple[Note, ...]:
     """What the reader of the model found suspicious."""
-    return () if like.model is None else like.model.notes
+    return like.notes
 
 
 def listed(names: list[str]) -> str:
@@ -226,11 +188,9 @@ def listed(names: list[str]) -> str:
 
 def _constraints(like: Likelihood) -> tuple[np.ndarray, np.ndarray]:
     """Per parameter the value and the width of its auxiliary measurement, NaN without one."""
-    model, data = like.model, like.data
+    a, m = like.auxiliary, np.asarray(like.measured)
     measured, width = np.full((2, len(like.parameters)), np.nan)
-    if model is not None and data is not None:
-        a, m = model.auxiliary, np.asarray(data.auxiliary)
-        index, poisson, scale = (np.asarray(v) for v in (a.parameter, a.poisson, a.scale))
-        measured[index] = np.where(poisson, m / scale, m)
-        width[index] = np.where(poisson, np.sqrt(np.maximum(m, 1e-300)) / scale, scale)
+    index, poisson, scale = (np.asarray(v) for v in (a.parameter, a.poisson, a.scale))
+    measured[index] = np.where(poisson, m / scale, m)
+    width[index] = np.where(poisson, np.sqrt(np.maximum(m, 1e-300)) / scale, scale)
     return measured, width

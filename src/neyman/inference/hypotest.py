@@ -11,6 +11,11 @@ from neyman.model import Likelihood
 from neyman.results import Test
 from neyman.status import InputError, Note, Status
 
+RARE = 0.01
+"""Below this asymptotic CLs+b or CLs the toys of the hypothesis are importance-sampled."""
+MEDIAN = 3
+"""The median expected CLs, of the observed and the five expected."""
+
 
 @one_thread
 def hypotest(
@@ -33,7 +38,9 @@ def hypotest(
         statistic: "qtilde" or "q" (arXiv:1007.1727, eq. 16 and 14).
         null: how the distribution of the statistic is found: "asymptotic", "toys", or "auto":
             toys where fewer than 5 background events are expected where the signal is sought.
-        toys: how many toys of each hypothesis, rounded up to whole chunks of 1,000.
+        toys: how many toys of each hypothesis, rounded up to whole chunks of 1,000. Where CLs,
+            observed or median expected, is small by asymptotic formulas, two thirds of those
+            of the hypothesis are thrown nearer to the background and weighted.
         key: the seed of the toys.
         workplace: the workers that throw toys, and the folder in which toys are kept, so that
             an interrupted call goes on.
@@ -60,9 +67,10 @@ def hypotest(
         beyond += (Note(Status.INSENSITIVE, f"{name} = {value:g}"),)
     notes = test.notes() + beyond
     if method == "toys":
-        purpose = {"value": float(value), "toys": toys}
+        purpose = {"value": float(value)}
+        rare = bool(min(clsb, cls[0], cls[MEDIAN]) < RARE)
         with ToyTest(test, key, workplace, purpose) as tried:
-            (point,) = tried.points([value], toys)
+            (point,) = tried.points([value], toys, importance=rare)
         cls, errors, thrown = point.cls, point.error, point.clsb.toys
         clsb, clb = point.clsb.value, point.clb.value
         notes = without_few_events(notes) + tried.notes(float(cls[0]))

@@ -5,14 +5,13 @@ feldman-cousins    c(mu) is the quantile of t_mu in toys (`neyman.inference.feld
 """
 
 import numpy as np
-import scipy.optimize
 from scipy.special import chdtri
 
 from neyman.inference.asymptotics import few_events_notes, parameter_of_interest
 from neyman.inference.feldman_cousins import EndSearch
 from neyman.inference.fit import model_notes
 from neyman.inference.limit import check_level
-from neyman.inference.profile import Profile
+from neyman.inference.profile import Profile, profile_end
 from neyman.inference.provenance import provenance_of
 from neyman.inference.threads import one_thread
 from neyman.inference.toy_construction import Construction
@@ -20,10 +19,9 @@ from neyman.inference.toy_test import HERE, Workplace
 from neyman.model import Likelihood
 from neyman.parameters import unknown_name
 from neyman.results import Interval
-from neyman.status import InputError, Note, Status
+from neyman.status import InputError
 
 METHODS = ("profile", "feldman-cousins")
-MAX_DOUBLINGS = 40
 
 
 @one_thread
@@ -71,10 +69,10 @@ def interval(
             upper=upper,
             best=profile.best_value,
             method=method,
-            notes=model_notes(like) + profile.notes() + few + low_note + high_note,
+            notes=model_notes(like) + profile.notes(upper, lower) + few + low_note + high_note,
             provenance=provenance_of(like),
         )
-    with Construction(like, (name,), key, workplace) as test:
+    with Construction(like, (name,), key, workplace, [level]) as test:
         step = 0.5 * np.sqrt(threshold) * profile.sigma
         low, high = (
             EndSearch(test, profile, side, 1.0 - level, toys).find(step) for side in (-1.0, 1.0)
@@ -101,24 +99,3 @@ def check_method(method: str, toys: int) -> None:
         raise unknown_name(method, METHODS, "method")
     if toys < 1:
         raise InputError(f"toys {toys}", "are too few", "use 1,000 or more")
-
-
-def profile_end(profile: Profile, threshold: float, side: float) -> tuple[float, tuple[Note, ...]]:
-    """Where t_mu crosses the threshold below (-1) or above (+1) the best fit."""
-    lower, upper = profile.like.parameters[profile.poi].bounds
-    bound = lower if side < 0 else upper
-    best = profile.best_value
-    inner, distance = best, np.sqrt(threshold) * profile.sigma
-    for _ in range(MAX_DOUBLINGS):
-        outer = best + side * distance
-        beyond = (outer - bound) * side >= 0
-        outer = bound if beyond else outer
-        if profile.twice_delta(outer) > threshold:
-            root = scipy.optimize.brentq(
-                lambda mu: profile.twice_delta(mu) - threshold, inner, outer, rtol=1e-9
-            )
-            return float(root), ()
-        if beyond:
-            return float(bound), (Note(Status.AT_BOUND, f"{profile.poi} = {bound:g}"),)
-        inner, distance = outer, 2.0 * distance
-    return side * np.inf, (Note(Status.NO_ROOT, f"{profile.poi}, up to {outer:.3g}"),)

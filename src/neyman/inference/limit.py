@@ -10,7 +10,8 @@ import numpy as np
 import scipy.optimize
 
 from neyman.inference.asymptotics import AsymptoticTest, parameter_of_interest, widened
-from neyman.inference.null import chosen, without_few_events
+from neyman.inference.null import check_null, chosen, without_few_events
+from neyman.inference.profile_limit import profile_limit
 from neyman.inference.provenance import provenance_of
 from neyman.inference.threads import one_thread
 from neyman.inference.toy_limit import Roots, find_roots
@@ -42,7 +43,8 @@ def upper_limit(
     """The CLs upper limit on `poi` at confidence `level`.
 
     Args:
-        like: a likelihood with a model.
+        like: any likelihood; without a model it must bring that of its Asimov data, or the limit
+            is that of the profile likelihood (`neyman.inference.profile_limit`), and says so.
         poi: the parameter of interest; the model's own by default.
         level: between 0 and 1.
         statistic: "qtilde" or "q" (arXiv:1007.1727, eq. 16 and 14).
@@ -59,10 +61,14 @@ def upper_limit(
         A `Limit`; where the level is not crossed its values are NaN and its status says so.
 
     Raises:
-        InputError: an unknown parameter or statistic, a level outside (0, 1).
+        InputError: an unknown parameter or statistic, a level outside (0, 1), or toys of a
+            likelihood without a model.
     """
     check_level(level)
     name = parameter_of_interest(like, poi)
+    if like.model is None and like.asimov is None:
+        check_null(like, null)
+        return profile_limit(like, name, level)
     test, found = _asymptotic(like, name, statistic, level)
     beyond: tuple[Note, ...] = ()
     upper = like.parameters[name].bounds[1]
@@ -73,7 +79,7 @@ def upper_limit(
     method, reason = chosen(null, test)
     notes = test.notes(found.largest) + beyond
     if method == "toys" and np.any(np.isfinite(found.roots)):
-        purpose = {"limit": level, "toys": toys, "precision": precision}
+        purpose = {"limit": level, "precision": precision}
         with ToyTest(test, key, workplace, purpose) as tried:
             thrown = find_roots(tried, found.roots, 1.0 - level, toys, precision)
         found = Found.of_toys(thrown)
@@ -134,7 +140,17 @@ class Found(NamedTuple):
             return ()
         names = np.array(["observed", *BANDS])
         status = Status.NO_ROOT if missing[[0, MEDIAN]].any() else Status.NO_BAND
-        return (Note(status, f"{', '.join(names[missing])} limit, {reach}"),)
+        place = f"{', '.join(names[missing])} limit, {reach}"
+        return (Note(status, place + self._least(int(np.argmax(missing)))),)
+
+    def _least(self, column: int) -> str:
+        """How low a curve came that missed the level, and where: a signal that nuisance parameters
+        absorb is excluded no further by being larger."""
+        curve = self.cls[:, column]
+        if not np.isfinite(curve).any():
+            return ""
+        least = int(np.nanargmin(curve))
+        return f", where CLs is {curve[least]:.2g} at least, at {self.scanned[least]:.3g}"
 
 
 def _asymptotic(

@@ -21,7 +21,7 @@ compilation, jax in a `while_loop`.
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg.lapack
@@ -53,6 +53,9 @@ class Minimum(NamedTuple):
     iterations: Scalar
     status: Scalar
     """A code of `Status`: FINE, NOT_CONVERGED or NOT_FINITE."""
+    definite: Scalar | np.bool | bool = True
+    """Whether the Hessian is positive definite over the parameters that float and are not held
+    by a bound; if not, this may be a saddle point, or log L may be flat in a direction."""
 
     @property
     def value(self) -> float:
@@ -70,6 +73,8 @@ class Proposal(NamedTuple):
     slope: Scalar
     """gradient . move"""
     decrement: Scalar
+    definite: Scalar | np.bool
+    """Whether its matrix is the Hessian."""
 
 
 class State(NamedTuple):
@@ -94,7 +99,7 @@ def minimise(
     `quasi_newton`, which begins with the Hessian `near` (P, P) where one is known.
     """
     p = like.parameters
-    if isinstance(like, ObservedLikelihood) and like.model.dear:
+    if like.dear:
         found = quasi_newton.descend(like, np.asarray(start, dtype=float), free, near)
         return Minimum(*quasi_newton.minimum(found), *map(np.asarray, found[2:]))
     if runs_eagerly(like):
@@ -103,11 +108,11 @@ def minimise(
             while going_on(state):
                 state = step(like, state, free, p.lower, p.upper)
             return finished(state)
-    vectors, hessian = _compiled(like, np.asarray(start, dtype=float), free, *_bounds(p))
-    vectors, n = np.asarray(vectors), len(p)
-    value, decrement, iterations, status = vectors[2 * n :]
-    derivatives = Derivatives(value, vectors[n : 2 * n], np.asarray(hessian))
-    return Minimum(vectors[:n], derivatives, decrement, iterations, status)
+    found = np.asarray(_compiled(like, np.asarray(start, dtype=float), free, *_bounds(p)))
+    n, scalars = len(p), found[-5:]
+    hessian = found[2 * n : -5].reshape(n, n)
+    derivatives = Derivatives(scalars[0], found[n : 2 * n], hessian)
+    return Minimum(found[:n], derivatives, *scalars[1:])
 
 
 @functools.lru_cache(maxsize=64)
@@ -126,13 +131,13 @@ def runs_eagerly(like: Likelihood) -> bool:
 
 
 @jax.jit
-def _compiled(like, start, free, lower, upper) -> tuple[Array, Array]:
-    """The Hessian, and the rest as one vector: each array that leaves the device costs 10 us."""
+def _compiled(like, start, free, lower, upper) -> Array:
+    """The minimum as one vector: each array that leaves the device costs 10 us."""
     found = descend(like, start, free, lower, upper)
     d = found.derivatives
-    scalars = [d.value, found.decrement, found.iterations, found.status]
-    vectors = jnp.concatenate([found.theta, d.gradient, jnp.stack([1.0 * s for s in scalars])])
-    return vectors, d.hessian
+    scalars = [d.value, found.decrement, found.iterations, found.status, found.definite]
+    last = jnp.stack([jnp.asarray(s, float) for s in scalars])
+    return jnp.concatenate([found.theta, d.gradient, d.hessian.ravel(), last])
 
 
 def descend(like: Likelihood, start: Array, free: Array, lower: Array, upper: Array) -> Minimum:
@@ -146,14 +151,16 @@ def descend(like: Likelihood, start: Array, free: Array, lower: Array, upper: Ar
 
 
 def initial(like: Likelihood, start: Array, free: Array, lower: Array, upper: Array) -> State:
+    """Before the first trial, which is the start itself."""
     xp = start.__array_namespace__()
     theta = xp.where(free, xp.clip(start, lower, upper), start)
-    derivatives = like.derivatives(theta)
-    zero = xp.sum(theta[:0])
-    proposal = _propose(theta, derivatives, zero, free, lower, upper)
-    finite = xp.isfinite(derivatives.value) & xp.all(xp.isfinite(derivatives.gradient))
-    status = xp.where(finite, _status(proposal, zero, False), int(Status.NOT_FINITE))
-    return State(theta, derivatives, zero, xp.zeros_like(status), status, proposal)
+    nothing = xp.zeros_like(theta)
+    zero, unknown = xp.sum(nothing[:0]), xp.sum(nothing[:0]) + np.inf
+    derivatives = Derivatives(unknown, nothing, nothing[:, None] * nothing[None, :])
+    count = xp.sum(xp.zeros_like(free[:0], dtype=int))
+    status = count + int(Status.NOT_CONVERGED)
+    proposal = Proposal(nothing, zero, zero, unknown, zero == 0)
+    return State(theta, derivatives, zero, count - 1, status, proposal)
 
 
 def going_on(state: State) -> Scalar | np.bool:
@@ -174,8 +181,9 @@ def step(like: Likelihood, state: State, free: Array, lower: Array, upper: Array
     gain = f - new.value
     noise = 1e-14 * (1.0 + xp.abs(f))
     finite = xp.isfinite(new.value) & xp.all(xp.isfinite(new.gradient))
+    first = state.iterations < 0
     last = (proposal.decrement < TOLERANCE) & (state.damping == 0)
-    taken = finite & (last | (gain >= 1e-4 * proposal.gain - noise))
+    taken = first | (finite & (last | (gain >= 1e-4 * proposal.gain - noise)))
 
     good = taken & (gain > 0.25 * proposal.gain - noise)
     shrunk = xp.where(state.damping < 1e-2, 0.0, state.damping / 10.0)
@@ -187,16 +195,12 @@ def step(like: Likelihood, state: State, free: Array, lower: Array, upper: Array
 
     theta = xp.where(taken, trial, state.theta)
     derivatives = jax.tree.map(lambda a, b: xp.where(taken, a, b), new, state.derivatives)
-    proposal = _propose(theta, derivatives, damping, free, lower, upper)
-    status = _status(proposal, damping, last & taken)
-    return State(theta, derivatives, damping, state.iterations + 1, status, proposal)
-
-
-def _status(proposal: Proposal, damping: Scalar, last: Scalar | np.bool | bool) -> Scalar:
-    xp = proposal.move.__array_namespace__()
-    end = xp.where(last, TOLERANCE, NEGLIGIBLE)
+    proposal = _propose(like, theta, derivatives, damping, free, lower, upper)
+    end = xp.where(last & taken, TOLERANCE, NEGLIGIBLE)
     converged = (proposal.decrement < end) & (damping == 0)
-    return xp.where(converged, int(Status.FINE), int(Status.NOT_CONVERGED))
+    status = xp.where(converged, int(Status.FINE), int(Status.NOT_CONVERGED))
+    status = xp.where(first & ~finite, int(Status.NOT_FINITE), status)
+    return State(theta, derivatives, damping, state.iterations + 1, status, proposal)
 
 
 def finished(state: State) -> Minimum:
@@ -208,10 +212,13 @@ def finished(state: State) -> Minimum:
     value = d.value - xp.where(converged, proposal.gain, 0.0)
     gradient = d.gradient + xp.where(converged, d.hessian @ proposal.move, 0.0)
     derivatives = Derivatives(value, gradient, d.hessian)
-    return Minimum(theta, derivatives, proposal.decrement, state.iterations, state.status)
+    return Minimum(
+        theta, derivatives, proposal.decrement, state.iterations, state.status, proposal.definite
+    )
 
 
 def _propose(
+    like: Likelihood,
     theta: Array,
     derivatives: Derivatives,
     damping: Scalar,
@@ -221,50 +228,54 @@ def _propose(
 ) -> Proposal:
     """The damped Newton step within the box.
 
-    Its matrix is the Hessian where that is positive definite, else the Fisher information,
-    else |Hessian|: the absolute values of its eigenvalues.
+    Its matrix is the Hessian where that is positive definite, else the information of the
+    likelihood, else |Hessian|: the absolute values of its eigenvalues.
     """
     xp = theta.__array_namespace__()
-    _, gradient, hessian, information = derivatives
+    _, gradient, hessian = derivatives
     held = ((theta <= lower) & (gradient > 0)) | ((theta >= upper) & (gradient < 0))
     moves = free & ~held
     slope = xp.where(moves, gradient, 0.0)
-
     newton = solve_positive(_damped(hessian, moves, damping), -slope)
-    usable = xp.all(xp.isfinite(newton))
-    if information is None:
-        floating = moves[:, None] & moves[None, :]
-        information = _either(
-            usable, lambda: hessian, lambda: absolute(xp.where(floating, hessian, 0.0))
-        )
+    end = theta + newton
 
     def substitute():
-        matrix = information + xp.diag(1e-12 * (1.0 + xp.diagonal(information)))
-        direction = solve_positive(_damped(matrix, moves, damping), -slope)
-        return xp.where(xp.isfinite(direction), direction, -slope)
-
-    direction = _either(usable, lambda: newton, substitute)
-    beyond = moves & ((theta + direction < lower) | (theta + direction > upper))
+        """The matrix that stands in for the Hessian, and its step."""
+        matrix = like.information(theta)
+        if matrix is None:
+            matrix = absolute(xp.where(moves[:, None] & moves[None, :], hessian, 0.0))
+        raised = matrix + xp.diag(1e-12 * (1.0 + xp.diagonal(matrix)))
+        direction = solve_positive(_damped(raised, moves, damping), -slope)
+        return matrix, xp.where(xp.isfinite(direction), direction, -slope)
 
     def bent():
         """With the parameters that leave the box stopped at their bounds, the others' step."""
-        matrix = xp.where(usable, hessian, information)
+        usable = xp.all(xp.isfinite(newton))
+        matrix, direction = _either(usable, lambda: (hessian, newton), substitute)
+        beyond = moves & ((theta + direction < lower) | (theta + direction > upper))
         stopped = xp.where(beyond, xp.clip(theta + direction, lower, upper) - theta, 0.0)
         others = moves & ~beyond
         pulled = xp.where(others, gradient + matrix @ stopped, 0.0)
         again = solve_positive(_damped(matrix, others, damping), -pulled)
-        return stopped + xp.where(others & xp.isfinite(again), again, 0.0)
+        again = stopped + xp.where(others & xp.isfinite(again), again, 0.0)
+        wanted = xp.where(xp.any(beyond), again, direction)
+        move = xp.where(moves, xp.clip(theta + wanted, lower, upper) - theta, 0.0)
+        return direction, move, matrix @ move, usable
 
-    wanted = _either(xp.any(beyond), bent, lambda: direction)
-    move = xp.where(moves, xp.clip(theta + wanted, lower, upper) - theta, 0.0)
-    bending = xp.where(usable, hessian @ move, information @ move)
+    inside = xp.all(~moves | ((end >= lower) & (end <= upper)))  # False without a Newton step
+    direction, move, bending, definite = _either(
+        inside, lambda: (newton, newton, hessian @ newton, inside), bent
+    )
     along = slope @ move
-    return Proposal(move, -(along + 0.5 * move @ bending), along, -(slope @ direction))
+    gain = -(along + 0.5 * move @ bending)
+    return Proposal(move, gain, along, -(slope @ direction), definite)
 
 
 def _either(
-    condition: Scalar | np.bool, yes: Callable[[], Array], no: Callable[[], Array]
-) -> Array:
+    condition: Scalar | np.bool,
+    yes: Callable[[], tuple[Scalar | np.bool, ...]],
+    no: Callable[[], tuple[Scalar | np.bool, ...]],
+) -> tuple[Any, ...]:
     """`yes()` where `condition` holds, else `no()`; only that one is computed."""
     if isinstance(condition, np.bool):
         return yes() if condition else no()

@@ -9,11 +9,15 @@ envelope theorem d(-log L)/d mu is the mu-component of the gradient at the condi
 """
 
 import numpy as np
+import scipy.optimize
 
+from neyman.inference.domain import domain_notes
 from neyman.inference.fit import best, convergence_notes
 from neyman.inference.newton import Minimum, solve_positive
 from neyman.model import Likelihood
 from neyman.status import Note, Status
+
+MAX_DOUBLINGS = 40
 
 
 def not_below_zero(difference: float) -> float:
@@ -94,18 +98,28 @@ class Profile:
         not finite."""
         return not_below_zero(2.0 * (self.at(mu).value - self.best.value))
 
-    def notes(self, largest: float = np.inf) -> tuple[Note, ...]:
-        """The fits up to mu = `largest` that failed, counted; the first is described."""
-        known = {mu: found for mu, found in self._known.items() if mu <= largest}
+    @property
+    def known(self) -> tuple[float, ...]:
+        """The mu of the conditional fits so far, in increasing order."""
+        return tuple(sorted(self._known))
+
+    def notes(self, largest: float = np.inf, smallest: float = -np.inf) -> tuple[Note, ...]:
+        """The fits from mu = `smallest` to `largest` that failed, counted, of which the first is
+        described; and those outside the domain of the likelihood."""
+        known = {mu: found for mu, found in self._known.items() if smallest <= mu <= largest}
         fits = {f"{self.poi} = {mu:g}: ": found for mu, found in known.items()}
         if self._best is not None:
             fits = {"best fit: ": self._best} | fits
+        thetas = np.reshape(
+            [f.theta for f in fits.values()], (len(fits), len(self.like.parameters))
+        )
+        outside = domain_notes(self.like, thetas)
         failed = {w: f for w, f in fits.items() if int(f.status) != Status.FINE}
         if not failed:
-            return ()
+            return outside
         what, found = next(iter(failed.items()))
         (note,) = convergence_notes(self.like, found, what)
-        return (Note(note.status, f"{len(failed)} of {len(fits)} fits, {note.place}"),)
+        return (Note(note.status, f"{len(failed)} of {len(fits)} fits, {note.place}"), *outside)
 
     def _start(self, mu: float) -> np.ndarray:
         known = dict(self._known)
@@ -129,3 +143,24 @@ class Profile:
         block[np.diag_indices_from(block)] += ~moves
         tangent = solve_positive(block, -np.where(moves, hessian[self.index], 0.0))
         return np.where(np.isfinite(tangent), tangent, 0.0)
+
+
+def profile_end(profile: Profile, threshold: float, side: float) -> tuple[float, tuple[Note, ...]]:
+    """Where t_mu crosses the threshold below (-1) or above (+1) the best fit."""
+    lower, upper = profile.like.parameters[profile.poi].bounds
+    bound = lower if side < 0 else upper
+    best = profile.best_value
+    inner, distance = best, np.sqrt(threshold) * profile.sigma
+    for _ in range(MAX_DOUBLINGS):
+        outer = best + side * distance
+        beyond = (outer - bound) * side >= 0
+        outer = bound if beyond else outer
+        if profile.twice_delta(outer) > threshold:
+            root = scipy.optimize.brentq(
+                lambda mu: profile.twice_delta(mu) - threshold, inner, outer, rtol=1e-9
+            )
+            return float(root), ()
+        if beyond:
+            return float(bound), (Note(Status.AT_BOUND, f"{profile.poi} = {bound:g}"),)
+        inner, distance = outer, 2.0 * distance
+    return side * np.inf, (Note(Status.NO_ROOT, f"{profile.poi}, up to {outer:.3g}"),)

@@ -13,8 +13,8 @@ from neyman.model import Likelihood
 def provenance_of(like: Likelihood, seed: int | None = None) -> dict[str, Any]:
     """Digests of the model's input and of the data, the seed, versions and date."""
     inputs = {}
-    if like.model is not None and like.model.digest:
-        inputs["model"] = like.model.digest
+    if like.digest:
+        inputs["model"] = like.digest
     if like.data is not None:
         leaves = jax.tree.leaves(like.data)
         inputs["data"] = digest(b"".join(np.asarray(leaf).tobytes() for leaf in leaves))

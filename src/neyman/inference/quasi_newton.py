@@ -63,7 +63,12 @@ def descend(
     point = evaluate(like, theta)
     if not _finite(point):
         return Descent(point, np.eye(len(p)), np.inf, 0, int(Status.NOT_FINITE))
-    begun = _one_sided(like, point, free) if near is None else np.asarray(near)
+    if near is not None:
+        begun = np.asarray(near)
+    elif like.differentiable:
+        begun = _one_sided(like, point, free)
+    else:
+        begun = np.diag(_widths(like) ** -2.0)
     if not np.all(np.isfinite(begun)):
         begun = np.diag(_widths(like) ** -2.0)
     found = _bfgs(like, point, free, _positive(begun))
@@ -88,13 +93,15 @@ def value_and_gradient(like, theta) -> tuple[Scalar, Array]:
 def hessian(like: Likelihood, theta: np.ndarray, free: np.ndarray) -> np.ndarray:
     """The Hessian of -log L (P, P), by differences of the gradient; 0 for what does not float."""
     p = like.parameters
+    floating = free[:, None] & free[None, :]
+    if not like.differentiable:  # whose gradient is of differences itself, which it knows to take
+        return np.where(floating, np.asarray(like.derivatives(theta).hessian), 0.0)
     rows = np.zeros((len(theta), len(theta)))
     for i in np.flatnonzero(free).tolist():
         h = STEP * _widths(like)[i]
         ends = np.clip([theta[i] - h, theta[i] + h], p.lower[i], p.upper[i])
         low, high = (evaluate(like, _with(theta, i, end)) for end in ends)
         rows[i] = (high.gradient - low.gradient) / (ends[1] - ends[0])
-    floating = free[:, None] & free[None, :]
     return np.where(floating, 0.5 * (rows + rows.T), 0.0)
 
 
@@ -181,12 +188,11 @@ def _widths(like: Likelihood) -> np.ndarray:
     tenth of its value or of its bounds."""
     p = like.parameters
     width = np.maximum(0.1 * np.abs(p.init), 1e-3)
-    if like.model is not None and like.data is not None:
-        a = like.model.auxiliary
-        index, poisson = np.asarray(a.parameter), np.asarray(a.poisson)
-        scale, measured = np.asarray(a.scale), np.asarray(like.data.auxiliary)
-        poisson_width = np.sqrt(np.maximum(measured, 1.0)) / scale
-        width[index] = np.where(poisson, poisson_width, scale)
+    a = like.auxiliary
+    index, poisson = np.asarray(a.parameter), np.asarray(a.poisson)
+    scale, measured = np.asarray(a.scale), np.asarray(like.measured)
+    poisson_width = np.sqrt(np.maximum(measured, 1.0)) / scale
+    width[index] = np.where(poisson, poisson_width, scale)
     return np.minimum(width, np.where(np.isfinite(p.upper - p.lower), p.upper - p.lower, np.inf))
 
 

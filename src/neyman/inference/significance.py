@@ -8,11 +8,11 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from neyman.inference.asymptotics import AsymptoticTest, parameter_of_interest
+from neyman.inference.distribution import TIE, PValue
 from neyman.inference.null import chosen, without_few_events
 from neyman.inference.provenance import provenance_of
 from neyman.inference.threads import one_thread
 from neyman.inference.toy_test import HERE, ToyTest, Workplace
-from neyman.inference.toys import TIE, PValue
 from neyman.model import Likelihood
 from neyman.results import Significance
 
@@ -50,7 +50,7 @@ def significance(
     method, reason = chosen(null, test)
     z, expected_z = np.sqrt(test.discovery())
     if method == "toys":
-        purpose = {"discovery": True, "toys": toys}
+        purpose = {"discovery": True}
         with ToyTest(test, key, workplace, purpose) as tried:
             p0 = tried.discovery(toys, importance=bool(z > RARE))
         return Significance(

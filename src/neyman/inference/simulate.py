@@ -47,7 +47,8 @@ def simulate(
         at: the truth by name; parameters that are not named have their initial values.
         n: how many.
         key: the seed.
-        workplace: the workers, and the folder in which finished data sets are kept.
+        workplace: the workers, and the folder in which finished data sets are kept; more of them
+            can be asked for later.
 
     Raises:
         InputError: an unknown name, a number that is not positive, a worker that dies.
@@ -59,12 +60,18 @@ def simulate(
     jobs = [Chunk(plain, theta, key, i, min(CHUNK, n - i)) for i in range(0, n, CHUNK)]
     store = None
     if workplace.folder is not None:
-        spec = {"what": "data", "model": fingerprint(model), "theta": theta, "seed": key, "n": n}
+        spec = {"what": "data", "model": fingerprint(model), "theta": theta, "seed": key}
         store = ChunkStore(workplace.folder, spec)
     parts = []
     with progress_bar("data sets") as progress:
         for done in execute(
-            leaves, jobs, workers=workplace.workers, store=store, progress=progress
+            leaves,
+            jobs,
+            workers=workplace.workers,
+            store=store,
+            fits=are_all,
+            progress=progress,
+            timeout=workplace.timeout,
         ):
             if isinstance(done, Failed):
                 raise InputError("simulate", str(done), "try again; fewer workers need less memory")
@@ -80,6 +87,11 @@ def leaves(chunk: Chunk) -> dict[str, np.ndarray]:
     key = jax.random.key(chunk.seed)
     data = _sample(compiled_model(chunk.model), key, index, jnp.asarray(chunk.theta))
     return {f"leaf{i:03d}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(data))}
+
+
+def are_all(chunk: Chunk, arrays: dict[str, np.ndarray]) -> bool:
+    """Whether kept data sets are as many as asked for now."""
+    return len(next(iter(arrays.values()))) == chunk.n
 
 
 @jax.jit

@@ -6,6 +6,7 @@ its conditional fits remembered; each starts from the nearest one known."""
 
 import numpy as np
 
+from neyman.inference.domain import domain_notes
 from neyman.inference.fit import best, convergence_notes
 from neyman.inference.newton import Minimum
 from neyman.inference.profile import not_below_zero
@@ -61,13 +62,17 @@ class Surface:
         """Never below 0; NaN where log L is not finite."""
         return not_below_zero(2.0 * (self.at(point).value - self.best.value))
 
-    def notes(self) -> tuple[Note, ...]:
-        """The fits that failed, counted; the first is described."""
+    def notes(self, largest: float = np.inf) -> tuple[Note, ...]:
+        """The fits that failed, counted, of which the first is described; and those with t up to
+        `largest` that are outside the domain of the likelihood."""
+        near = [found for p, found in self._known.items() if self.t(p) <= largest]
+        thetas = np.array([found.theta for found in [self.best, *near]])
+        outside = domain_notes(self.like, thetas)
         fits = {f"{p[0]:g}, {p[1]:g}: ": found for p, found in self._known.items()}
         fits = {"best fit: ": self.best} | fits
         failed = {w: f for w, f in fits.items() if int(f.status) != Status.FINE}
         if not failed:
-            return ()
+            return outside
         what, found = next(iter(failed.items()))
         (note,) = convergence_notes(self.like, found, what)
-        return (Note(note.status, f"{len(failed)} of {len(fits)} fits, {note.place}"),)
+        return (Note(note.status, f"{len(failed)} of {len(fits)} fits, {note.place}"), *outside)

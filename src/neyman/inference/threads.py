@@ -11,8 +11,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 @functools.cache
-def _controller() -> threadpoolctl.ThreadpoolController:
-    return threadpoolctl.ThreadpoolController()
+def _libraries() -> list[threadpoolctl.LibController]:
+    """The BLAS libraries that are loaded."""
+    return threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 def one_thread(function: F) -> F:
@@ -20,7 +21,13 @@ def one_thread(function: F) -> F:
 
     @functools.wraps(function)
     def limited(*args: Any, **kwargs: Any) -> Any:
-        with _controller().limit(limits=1, user_api="blas"):
+        more = [(library, n) for library in _libraries() if (n := library.num_threads) != 1]
+        for library, _ in more:
+            library.set_num_threads(1)
+        try:
             return function(*args, **kwargs)
+        finally:
+            for library, n in more:
+                library.set_num_threads(n)
 
     return limited  # ty: ignore[invalid-explicit-return]

@@ -114,7 +114,7 @@ def _undamped(
 
     def step_down(state):
         theta = state.theta
-        value, gradient, hessian, _ = like.derivatives(theta)
+        value, gradient, hessian = like.derivatives(theta)
         down = value <= state.lowest + 1e-14 * jnp.abs(state.lowest)
         held = ((theta <= lower) & (gradient > 0)) | ((theta >= upper) & (gradient < 0))
         free = moves & ~held

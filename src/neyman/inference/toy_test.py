@@ -20,22 +20,19 @@ from scipy.special import ndtr, ndtri
 from neyman._jax import jax
 from neyman.execute import Failed, Processes, execute, progress_bar
 from neyman.inference.asymptotics import AsymptoticTest
+from neyman.inference.distribution import Distribution, PValue
 from neyman.inference.provenance import fingerprint, provenance_of
 from neyman.inference.statistics import SIGMAS
 from neyman.inference.toys import (
     MOST_VALUES,
     Chunk,
-    PValue,
     Toys,
     Truth,
     failed_toys,
     kept_toys,
-    p_value,
-    quantiles,
-    tail,
+    number,
     thrown_arrays,
 )
-from neyman.inference.toys import joined as joined_toys
 from neyman.io.chunks import Arrays, ChunkStore
 from neyman.status import Note, Status
 
@@ -106,7 +103,6 @@ class ToyTest:
         self.model = jax.device_get(test.model)  # NumPy arrays travel to workers
         self._pool: Processes | None = None
         self._pace: float | None = None
-        self.chunks = 0
         self.streams = 0
         self.thrown = 0
         self.failed = 0
@@ -119,25 +115,29 @@ class ToyTest:
         if self._pool is not None:
             self._pool.close()
 
-    def points(self, mus: Sequence[float], n: int, skip: int = 0) -> list[CLsPoint]:
+    def points(
+        self, mus: Sequence[float], n: int, skip: int = 0, *, importance: bool = False
+    ) -> list[CLsPoint]:
         """CLs at each of `mus` from n toys of each hypothesis; the first `skip` toys of the
-        background, which served other points, are left out."""
+        background, which served other points, are left out. With `importance` a third of the
+        toys of mu come from the conditional fit at mu/2 and a third from that at 0, where data
+        are whose p-value is small."""
         background = self._throw(0.0, mus, n, stream=0, skip=skip)
         points = []
-        for column, mu in enumerate(mus):
+        for mu, under in zip(mus, background, strict=True):
             self.streams += 1
-            signal = self._throw(mu, [mu], n, self.streams)
-            points.append(self._point(mu, signal, background, column, skip))
+            others = [self._truth(0.5 * mu), self._truth(0.0)] if importance else []
+            (signal,) = self._throw(mu, [mu], n, self.streams, others=others)
+            points.append(self._point(mu, signal, under, skip))
         return points
 
     def discovery(self, n: int, *, importance: bool) -> PValue:
         """P(q0 >= observed | mu = 0); half of the toys come from the best fit if `importance`."""
         q_observed = self.test.discovery()[0]
-        best = np.asarray(self.test.observed.best.theta)
-        proposal = best if importance else np.asarray(self.test.background)
+        others = [np.asarray(self.test.observed.best.theta)] if importance else []
         self.streams += 1
-        toys = self._throw(0.0, [0.0], n, self.streams, statistic="q0", proposal=proposal)
-        return p_value(toys, 0, q_observed)
+        (toys,) = self._throw(0.0, [0.0], n, self.streams, statistic="q0", others=others)
+        return toys.p_value(q_observed)
 
     def notes(self, found: float) -> tuple[Note, ...]:
         """The toys that failed, counted; no warning but a failure where a hypothesis had no other
@@ -146,6 +146,10 @@ class ToyTest:
         status = Status.EVERY_TOY_FAILED if every else Status.TOYS_FAILED
         failed = Note(status, f"{self.failed} of {self.thrown} toys")
         return (*((failed,) if self.failed else ()), *self._damaged)
+
+    def _truth(self, mu: float) -> np.ndarray:
+        """The conditional fit to the observed data, (P,)."""
+        return np.asarray(self.test.observed.at(mu).theta)
 
     def _throw(
         self,
@@ -156,34 +160,31 @@ class ToyTest:
         *,
         skip: int = 0,
         statistic: str | None = None,
-        proposal: np.ndarray | None = None,
-    ) -> Toys:
-        theta = np.asarray(self.test.observed.at(mu).theta)
-        other = theta if proposal is None else proposal
-        index = self.test.observed.index
-        parts = []
+        others: Sequence[np.ndarray] = (),
+    ) -> list[Distribution]:
+        """The distributions of the statistic at each of `mus`, from n toys of `mu`."""
+        thrown = np.array([self._truth(mu), *others])
+        index, kind = self.test.observed.index, statistic or self.test.statistic
+        found = [Distribution() for _ in mus]
         for first_value in range(0, len(mus), MOST_VALUES):
             values = tuple(float(m) for m in mus[first_value : first_value + MOST_VALUES])
-            truth = Truth(theta, other, values, index)
-            kind = statistic or self.test.statistic
+            truth = Truth(thrown, values, index)
             chunks = [
                 Chunk(self.model, truth, kind, self.seed, stream, first, CHUNK)
                 for first in range(skip, skip + n, CHUNK)
             ]
-            parts.append(joined_toys([*self._run(chunks)]))
-        q = np.concatenate([part.statistic for part in parts], axis=1)
-        toys = parts[0]._replace(statistic=q)
-        self.thrown += len(q)
-        failed = int(np.sum(~np.isfinite(q[:, 0])))
-        self.failed += failed
-        self.empty |= failed == len(q)
-        return toys
+            for toys in self._run(chunks, first_value // MOST_VALUES):
+                for distribution, q in zip(found[first_value:], toys.statistic.T):
+                    distribution.add(q, toys.log_weight)
+        self.thrown += found[0].toys + found[0].failed
+        self.failed += found[0].failed
+        self.empty |= found[0].toys == 0
+        return found
 
-    def _run(self, chunks: list[Chunk]) -> Iterator[Toys]:
+    def _run(self, chunks: list[Chunk], block: int) -> Iterator[Toys]:
         """The toys of each chunk; those of a chunk that no worker could do count as failed."""
         with progress_bar("toys") as progress:
             for some in self._shared_out(chunks):
-                first, self.chunks = self.chunks, self.chunks + len(some)
                 begun = time.perf_counter()
                 for chunk, done in zip(
                     some,
@@ -192,7 +193,7 @@ class ToyTest:
                         some,
                         workers=self._workers(len(some)),
                         store=self.store,
-                        first=first,
+                        numbers=[number(chunk, block) for chunk in some],
                         progress=progress,
                         timeout=self.workplace.timeout,
                     ),
@@ -243,23 +244,24 @@ class ToyTest:
         return ChunkStore(folder, spec | purpose)
 
     def _point(
-        self, mu: float, signal: Toys, background: Toys, column: int, first: int
+        self, mu: float, signal: Distribution, background: Distribution, first: int
     ) -> CLsPoint:
-        """`signal` is tested at mu alone, `background` at mu in its `column`."""
+        """Both are tested at mu."""
         observed = self.test.q(mu)
-        clsb, clb = p_value(signal, 0, observed), p_value(background, column, observed)
+        clsb, clb = signal.p_value(observed), background.p_value(observed)
         levels = 1.0 - ndtr(SIGMAS)
         spread = np.sqrt(levels * (1.0 - levels) / max(clb.toys, 1))
         shift = np.array([clb.error, *spread])[:, None] * np.array([0.0, *FLUCTUATIONS])
-        expected = quantiles(background, column, (levels[:, None] - shift[1:]).ravel())
+        expected = background.quantiles((levels[:, None] - shift[1:]).ravel())
         q = np.vstack([np.full(shift.shape[1], observed), expected.reshape(len(levels), -1)])
-        below, above = tail(signal, 0, q), tail(background, column, q)
+        below, error = signal.tail(q)
+        above, _ = background.tail(q)
         above = np.where(above > 0, np.maximum(above - shift, 0.5 / max(clb.toys, 1)), np.nan)
         curves = below / above
         one = 1.0 / (max(clsb.toys, 1) * above[:, 0])
         shared = curves[:, 1:] - curves[:, 1:].mean(axis=1, keepdims=True)
-        cls = curves[:, 0]
-        own = np.sqrt(np.maximum(cls * (1.0 - below[:, 0]), one) * one)
+        own = error[:, 0] / above[:, 0]
         return CLsPoint(
-            mu, clsb, clb, cls, np.hypot(own, shared.std(axis=1)), one, shared, background=first
+            *(mu, clsb, clb, curves[:, 0], np.hypot(own, shared.std(axis=1)), one, shared),
+            background=first,
         )

@@ -39,17 +39,20 @@ def draw_limit(result: Limit, labels: Mapping[str, str] | None = None) -> Figure
     mu, alpha = result.scanned, 1.0 - result.level
     expected = result.cls_expected.reshape(len(mu), 5)
     grid = _grid(mu)
-    for low, high, colour, label in BANDS:
+    profile = result.method == "profile"  # then there is nothing expected, and CLs+b for CLs
+    name = "CLs+b" if profile else "CLs"
+    for low, high, colour, label in () if profile else BANDS:
         bottom, top = (_curve(grid, mu, expected[:, k]) for k in (low, high))
         axes.fill_between(grid, bottom, top, color=colour, lw=0, label=label)
     style: dict[str, Any] = {"color": BLACK, "lw": 1.3}
     median = f"Expected, median (limit {number(result.expected[2])})"
     observed = f"Observed (limit {number(result.observed)})"
-    axes.plot(grid, _curve(grid, mu, expected[:, 2]), ls="--", **style, label=median)
+    if not profile:
+        axes.plot(grid, _curve(grid, mu, expected[:, 2]), ls="--", **style, label=median)
     axes.plot(grid, _curve(grid, mu, result.cls_observed), **style, label=observed)
     axes.plot(*_seen(mu, result.cls_observed), "o", color=BLACK, ms=2.5)
     axes.axhline(alpha, color=VERMILION, lw=1.0, ls="-.")
-    note = f"CLs = {alpha:.3g}"
+    note = f"{name} = {alpha:.3g}"
     at = (0.99, alpha)
     axes.annotate(
         note, at, (0, -3), ("axes fraction", "data"), "offset points",
@@ -61,9 +64,9 @@ def draw_limit(result: Limit, labels: Mapping[str, str] | None = None) -> Figure
     seen = limits[np.isfinite(limits)]
     high = 1.35 * seen.max() if len(seen) and seen.max() > 0 else span([mu])[1]
     axes.set(xlim=(0.0, high), yscale="log", ylim=(alpha / 8, 1.6))
-    axes.set(xlabel=text(result.poi, labels, AXIS), ylabel="CLs")
+    axes.set(xlabel=text(result.poi, labels, AXIS), ylabel=name)
     axes.legend(loc="upper right", reverse=True)
-    remarks(figure, result, _missing(limits))
+    remarks(figure, result, [] if profile else _missing(limits))
     return figure
 
 

@@ -36,7 +36,7 @@ class Tested(Result):
     """What results of tests share: how the distribution of the statistic was found. Abstract."""
 
     method: str
-    """"asymptotic" or "toys"."""
+    """"asymptotic", "toys", or "profile" for a limit without Asimov data."""
     reason: str = ""
     """Why the method was chosen, where it was left to choose."""
     error: float = math.nan
@@ -92,6 +92,8 @@ class Test(Tested):
 class Limit(Tested):
     """An upper limit: CLs(mu) = 1 - level; `expected` runs from -2 to +2 sigma.
 
+    By the method "profile" it is CLs+b(mu) = 1 - level, and nothing is expected (NaN).
+
     The curves are the CLs values at the `scanned` mu (S,) that the root-finding visited:
     `cls_observed` (S,) and `cls_expected` (S, 5).
     """
@@ -111,11 +113,16 @@ class Limit(Tested):
             "poi": self.poi,
             "level": self.level,
             "observed": self.observed,
-            "expected": self.expected,
+            "expected": None if self.method == "profile" else self.expected,
             "method": self.method,
         } | monte_carlo(self)
 
     def summary(self) -> str:
+        if self.method == "profile":
+            return (
+                f"{100 * self.level:g} % profile-likelihood upper limit (CLs+b) on {self.poi}:"
+                f" {self.observed:.5g} ({self.how})"
+            )
         bands = ", ".join(
             f"{band} {plus_minus(float(value), float(error))}"
             for band, value, error in zip(BANDS, self.expected, self.expected_error)

@@ -14,6 +14,7 @@ from neyman.likelihoods.xenon import detector as detector_module
 from neyman.likelihoods.xenon import signals
 from neyman.likelihoods.xenon.detector import Detector, load_detector
 from neyman.likelihoods.xenon.detector_file import CONSTANTS, parse_detector
+from neyman.likelihoods.xenon.exposure import Exposure
 from neyman.likelihoods.xenon.position_maps import PositionMap, read_map
 from neyman.status import InputError
 
@@ -155,8 +156,8 @@ def test_a_map_in_time_alone_needs_no_rings(tmp_path, write):
 def test_spread_places():
     """1,000 places: means of t, r^2 and of cos(phi) to 1 %; all inside."""
     d = load_detector("generic")
-    places = d.spread(1000)
-    assert len(places.x) == len(d.positions(1000).drift_time) == 1000
+    places = Exposure(d).spread(1000)
+    assert len(places.x) == 1000 and np.all(places.time == 0.0)
     low, high = d.drift_times
     assert np.all((places.drift_time > low) & (places.drift_time < high))
     r2 = places.x**2 + places.y**2

@@ -131,7 +131,7 @@ def test_the_acceptance_rises_with_energy(model, theta):
     energies, kept = (np.asarray(a) for a in template.acceptance(model, theta, "nr"))
     assert np.all((kept >= 0) & (kept <= 1))
     assert np.all(np.diff(kept[np.argsort(energies)]) > -1e-9)
-    weights = np.concatenate([np.asarray(w) for w in model.sources[0].weights])
+    (weights,) = template.weights_of(model.sources[0])
     assert float(weights @ kept) == pytest.approx(float(model.expected_events(theta)[0]))
 
 

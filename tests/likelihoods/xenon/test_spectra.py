@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from neyman._jax import jax, jnp
 from neyman.likelihoods.xenon import beta_decay, spectra
 from neyman.likelihoods.xenon import boron8 as b8
-from neyman.likelihoods.xenon.accidentals import accidentals
-from neyman.likelihoods.xenon.spectrum import LowRank, Spectrum
+from neyman.likelihoods.xenon.accidentals import accidentals, read_accidentals
+from neyman.likelihoods.xenon.curves import Curve
+from neyman.likelihoods.xenon.selection import Points, Selection
+from neyman.likelihoods.xenon.spectrum import Spectrum
 from neyman.status import InputError
 
 # ---- piecewise linear, with lines
@@ -93,15 +95,6 @@ def test_nothing_to_draw_and_no_share():
         spectra.flat(1.0, 2.0, 1.0).quantiles(np.array([1.5]))
     with pytest.raises(InputError, match="increasing range"):
         spectra.flat(2.0, 1.0, 1.0)
-
-
-def test_low_rank():
-    """Half of the events fade away along the drift: total 3 + 5 (0.4 0 + 0.6 1)."""
-    basis = (spectra.flat(0.0, 1.0, 3.0), spectra.flat(0.0, 2.0, 5.0))
-    low = LowRank(basis, np.ones((2, 4)), np.array([[1.0, 1.0], [0.0, 1.0]]))
-    assert low.total(np.array([0.4, 0.6])) == pytest.approx(6.0)
-    with pytest.raises(InputError, match="one row a spectrum"):
-        LowRank(basis, np.ones((3, 4)), np.ones((2, 2)))
 
 
 # ---- tables
@@ -266,18 +259,27 @@ def test_accidentals_integrate_to_their_events(uneven):
 
 def test_accidentals_kept(uneven):
     """S1 from 3 to 6: half of two rows; S2 below 5: half of one column."""
-    low, high = np.array([3.0, 1.0]), np.array([6.0, 8.0])
-    kept = uneven.kept((low, high), (np.array([0.0, 0.0]), np.array([5.0, 15.0])))
-    np.testing.assert_allclose(kept, [0.5 * (0.5 * 3.0 * 0.5), 5.0])
-    assert float(uneven.total) == pytest.approx(5.0)
+    everything = (0.0, 1e9)
+    one = np.ones(1)
+    place = Points(0.0 * one, one, one)
+    half = Selection((3.0, 6.0), (0.0, 5.0), everything, everything, 1000.0)
+    np.testing.assert_allclose(uneven.kept(half, place), [0.5 * (0.5 * 3.0 * 0.5)])
+    every = Selection(everything, everything, everything, everything, 1000.0)
+    np.testing.assert_allclose(uneven.kept(every, place), [5.0])
+    cell = (np.array([3.0]), np.array([6.0])), (np.zeros(1), np.array([5.0]))
+    np.testing.assert_allclose(uneven.kept(every, place, *cell), [0.5 * (0.5 * 3.0 * 0.5)])
+    ramp = every._replace(acceptances=(Curve("s1", (0.0, 8.0), (0.0, 1.0)),))
+    expected = np.sum(np.asarray(uneven.histogram) * np.array([[1.5], [3.0], [6.0]]) / 8.0)
+    np.testing.assert_allclose(uneven.kept(ramp, place), [expected])
+    assert float(uneven.events) == pytest.approx(5.0)
 
 
 def test_accidentals_sample(uneven):
     """Counts per cell of 20,000 draws: chi-square with 3 degrees of freedom below 21.1 (false
     alarm 1e-4; a cell off by 10 % of its content gives about 27)."""
-    s1, s2 = jax.jit(uneven.sample, static_argnums=1)(jax.random.key(3), 20_000)
+    s1, s2 = uneven.sample(jax.random.key(3), 20_000)
     found, *_ = np.histogram2d(s1, s2, [uneven.s1_edges, uneven.s2_edges])
-    expected = np.asarray(uneven.events) / 5.0 * 20_000
+    expected = np.asarray(uneven.histogram) / 5.0 * 20_000
     filled = expected > 0
     assert found[~filled].sum() == 0
     assert np.sum((found - expected)[filled] ** 2 / expected[filled]) < 21.1
@@ -302,3 +304,36 @@ def test_what_is_no_template(changes, says):
     events = arguments.pop("events")
     with pytest.raises(InputError, match=says):
         accidentals(*map(np.array, arguments.values()), events=events)
+
+
+ROWS = """s1_low [PE],s1_high [PE],s2_low [PE],s2_high [PE],events
+1,2,0,10,3
+2,4,0,10,1
+1,2,10,15,2
+"""
+
+
+def test_accidentals_from_a_file(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_text(ROWS)
+    read = read_accidentals(path, events=12.0, name="pairs")
+    np.testing.assert_allclose(read.histogram, [[6.0, 4.0], [2.0, 0.0]])
+    assert read.name == "pairs"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("4,0,10,1", "5,0,10,nan", "row 2 has no number"),
+        ("2,4,0,10,1", "1.5,4,0,10,1", "overlaps"),
+        ("2,4,0,10,1", "1,2,0,10,1", "is there twice"),
+        ("2,4,0,10,1", "2,4,0,10,-1", "negative"),
+        ("s2_low", "s2low", "no column 's2_low'"),
+    ],
+)
+def test_files_of_no_accidentals(tmp_path, old, new, says):
+    path = tmp_path / "pairs.csv"
+    path.write_text(ROWS.replace(old, new))
+    with pytest.raises(InputError, match=says) as caught:
+        read_accidentals(path, events=1.0)
+    assert "pairs.csv" in str(caught.value)

@@ -1,7 +1,9 @@
-"""A chain in chunks: each is stored whole, with the state from which the next one starts.
+"""Groups of chains in chunks: each is stored whole, with the state from which the next one starts.
 
-Chunk 0 is the warm-up. A chunk depends on the spec, the state before it and its index alone, so
-that a run that was killed goes on from the last chunk in the folder and ends in the same bits.
+A group is what runs in one program: some chains, one ensemble, one nested run. Its chunk 0 is the
+warm-up. A chunk depends on the spec, the state before it, its group and its index alone. So groups
+go to any workers, and a run that was killed goes on from the last chunks in the folder, and all end
+in the same bits.
 """
 
 import pathlib
@@ -10,9 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from neyman.execute import progress_bar
-from neyman.io.chunks import Arrays, ChunkStore, plain_arrays
-from neyman.status import Note
+from neyman.execute import Failed, Processes, execute, progress_bar
+from neyman.inference.toy_test import Workplace
+from neyman.io.chunks import Arrays, ChunkStore
+from neyman.status import InputError, Note
 
 STATE = "state."
 
@@ -23,33 +26,79 @@ class Piece(NamedTuple):
     output: Arrays
     state: Arrays
 
+    def arrays(self) -> Arrays:
+        """As it travels and is stored."""
+        return self.output | {STATE + k: np.asarray(v) for k, v in self.state.items()}
+
+    @classmethod
+    def of(cls, found: Arrays) -> "Piece":
+        state = {k.removeprefix(STATE): v for k, v in found.items() if k.startswith(STATE)}
+        return cls({k: v for k, v in found.items() if not k.startswith(STATE)}, state)
+
 
 def pieces(
-    advance: Callable[[int, Arrays], Piece],
+    advance: Callable[[Any], Arrays],
+    job: Callable[[int, int, Arrays], Any],
+    groups: int,
     *,
+    workplace: Workplace,
     store: ChunkStore | None,
     going_on: Callable[[int, Piece], bool],
     expected: int,
     label: str,
-) -> Iterator[Piece]:
-    """Chunks 0, 1, ... while `going_on(index, piece)` of the last; `expected` is for the bar."""
-    state: Arrays = {}
-    index = 0
-    with progress_bar(label) as progress:
-        while True:
-            progress(index, max(expected, index))
-            found = store.load(index) if store is not None else None
-            if found is None:
-                output, after = advance(index, state)
-                found = plain_arrays(output | {STATE + k: v for k, v in after.items()})
-                if store is not None:
-                    store.save(index, found)
-            state = {k.removeprefix(STATE): v for k, v in found.items() if k.startswith(STATE)}
-            piece = Piece({k: v for k, v in found.items() if not k.startswith(STATE)}, state)
-            yield piece
-            if not going_on(index, piece):
-                return
+) -> list[list[Piece]]:
+    """Chunks 0, 1, ... of each group while `going_on(index, piece)` of its last.
+
+    `job(group, index, state)` is what `advance` takes; the bar shows `expected` chunks a group.
+
+    Raises:
+        InputError: a chunk that failed; those that are stored are kept.
+    """
+    found: list[list[Piece]] = [[] for _ in range(groups)]
+    active, index, done = list(range(groups)), 0, 0
+    with _hired(workplace) as workers, progress_bar(label) as progress:
+        while active:
+            jobs = [job(g, index, found[g][-1].state if index else {}) for g in active]
+            numbers = [index * groups + g for g in active]
+            progress(done, max(expected * groups, done))
+            for g, arrays in zip(
+                active,
+                execute(
+                    advance,
+                    jobs,
+                    workers=workers,
+                    store=store,
+                    numbers=numbers,
+                    timeout=workplace.timeout,
+                ),
+                strict=True,
+            ):
+                if isinstance(arrays, Failed):
+                    raise InputError(
+                        label, str(arrays), "try again; fewer workers need less memory"
+                    )
+                found[g].append(Piece.of(arrays))
+                done += 1
+            active = [g for g in active if going_on(index, found[g][-1])]
             index += 1
+    return found
+
+
+class _hired:
+    """Workers that stay for all chunks, with what they have compiled."""
+
+    def __init__(self, workplace: Workplace):
+        self.workers = workplace.workers
+        self.pool: Processes | None = None
+
+    def __enter__(self) -> Any:
+        if isinstance(self.workers, int) and self.workers > 1:
+            self.pool = Processes(self.workers)
+        return self.workers if self.pool is None else self.pool
+
+    def __exit__(self, *_: object) -> None:
+        if self.pool is not None:
+            self.pool.close()
 
 
 def opened(folder: str | pathlib.Path | None, spec: dict[str, Any]) -> ChunkStore | None:
@@ -63,5 +112,11 @@ def damaged(store: ChunkStore | None) -> tuple[Note, ...]:
 
 
 def joined(parts: list[Piece], name: str, axis: int) -> np.ndarray:
-    """One array of all chunks."""
+    """One array of the chunks of a group."""
     return np.concatenate([part.output[name] for part in parts], axis=axis)
+
+
+def shares(number: int, groups: int) -> Iterator[range]:
+    """`number` chains in groups whose sizes differ by one at most."""
+    for part in np.array_split(np.arange(number), groups):
+        yield range(int(part[0]), int(part[-1]) + 1)

@@ -4,7 +4,8 @@
 
 where L_i is the i-th lowest likelihood and X_i the prior mass above it. Each time the k lowest
 of n live points die, their X shrink by factors t ~ Beta(m, 1) with m = n, n-1, ..., n-k+1; at the
-end the live points die one by one. Z is that of the mean of log t, -1/m; its error is the
+end the live points die one by one. Runs that know nothing of each other, with n_r live points at
+some L, are one with sum_r n_r. Z is that of the mean of log t, -1/m; its error is the
 spread of log Z over simulated t.
 
 Walks go in the unconstrained z. Constraint terms are densities of data: as functions of theta
@@ -15,6 +16,7 @@ integral of L times the priors of the other parameters, over the bounds.
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import gammainc, gammaincinv, logsumexp, ndtr, ndtri
@@ -24,6 +26,7 @@ from neyman.auxiliary import Auxiliary
 from neyman.inference.sampling.chunked import Piece
 from neyman.inference.sampling.nuts import blackjax_module, lenient
 from neyman.inference.sampling.posterior import Posterior
+from neyman.inference.threads import one_thread
 from neyman.io.chunks import Arrays
 from neyman.parameters import LogUniform, Normal, Parameter
 from neyman.status import InputError
@@ -44,17 +47,17 @@ class Constraints:
     """The first measurement of each parameter: its density in theta is the parameter's prior."""
 
     def __init__(self, posterior: Posterior):
-        model, data = posterior.like.model, posterior.like.data
+        like = posterior.like
         self.auxiliary: Auxiliary | None = None
         self.measured = np.zeros(0)
-        if model is not None and data is not None:
-            a = model.auxiliary
+        if len(like.auxiliary.names):
+            a = like.auxiliary
             index = np.unique(np.asarray(a.parameter), return_index=True)[1]
             index = index[~posterior.like.parameters.fixed[np.asarray(a.parameter)[index]]]
             names = tuple(a.names[i] for i in index)
             fields = (np.asarray(x)[index] for x in (a.parameter, a.poisson, a.scale))
             self.auxiliary = Auxiliary(names, *fields, np.asarray(a.select)[:, index])
-            self.measured = np.asarray(data.auxiliary)[index]
+            self.measured = np.asarray(like.measured)[index]
 
     def of(self, parameter: int) -> tuple[bool, float, float] | None:
         """Whether the measurement of a parameter is Poisson, its value and its scale."""
@@ -68,13 +71,13 @@ class Constraints:
         return bool(a.poisson[i]), float(self.measured[i]), float(a.scale[i])
 
 
-def prior_draws(posterior: Posterior, seed: int, n: int) -> tuple[np.ndarray, float]:
+def prior_draws(posterior: Posterior, seed: int, n: int, run: int = 0) -> tuple[np.ndarray, float]:
     """n draws of theta (n, P) from the prior, and the log of the constraints' norm.
 
     Raises:
         InputError: a prior that is not proper.
     """
-    rng = np.random.default_rng([seed, 1])
+    rng = np.random.default_rng([seed, 1, run])
     constraints = Constraints(posterior)
     p = posterior.like.parameters
     theta = np.tile(p.init, (n, 1))
@@ -117,25 +120,35 @@ def _normal(mean: float, sd: float, p: Parameter, u: np.ndarray) -> tuple[np.nda
     return mean + sd * ndtri(low + u * (high - low)), math.log(high - low)
 
 
-def advance(posterior: Posterior, key: int, live: int):
-    """Chunk `index` from the state before it, for `pieces`; chunk 0 draws the live points."""
+class Chunk(NamedTuple):
+    """Chunk `index` of one run, from the state before it: a job for any worker."""
+
+    posterior: Posterior
+    key: int
+    run: int
+    live: int
+    index: int
+    state: Arrays
+
+
+@one_thread
+def advance(chunk: Chunk) -> Arrays:
+    """A job for `neyman.execute`: the piece as arrays; chunk 0 draws the live points."""
+    posterior = jax.tree.map(jnp.asarray, chunk.posterior)
     constraints = Constraints(posterior)
-
-    def chunk(index: int, state: Arrays) -> Piece:
-        root = jax.random.fold_in(jax.random.key(key), index)
-        with lenient():
-            if index == 0:
-                theta, _ = prior_draws(posterior, key, live)
-                z = jnp.asarray(posterior.z(theta, margin=1e-12))
-                after = _started(posterior, constraints.auxiliary, constraints.measured, z)
-                return Piece({}, jax.device_get(after))
-            before = {k: jnp.asarray(v) for k, v in state.items()}
-            after, dead = _advanced(
-                posterior, constraints.auxiliary, constraints.measured, before, root
-            )
-        return Piece(jax.device_get(dead), jax.device_get(after))
-
-    return chunk
+    auxiliary, measured = constraints.auxiliary, constraints.measured
+    with lenient():
+        if chunk.index == 0:
+            theta, _ = prior_draws(posterior, chunk.key, chunk.live, chunk.run)
+            z = jnp.asarray(posterior.z(theta, margin=1e-12))
+            after = _started(posterior, auxiliary, measured, z)
+            return Piece({}, jax.device_get(after)).arrays()
+        root = jax.random.fold_in(jax.random.key(chunk.key), chunk.run)
+        before = {k: jnp.asarray(v) for k, v in chunk.state.items()}
+        after, dead = _advanced(
+            posterior, auxiliary, measured, before, jax.random.fold_in(root, chunk.index)
+        )
+    return Piece(jax.device_get(dead), jax.device_get(after)).arrays()
 
 
 def _particle(posterior, auxiliary, measured) -> tuple[Callable, Callable]:
@@ -204,34 +217,58 @@ def going_on(index: int, piece: Piece) -> bool:
     return bool(state["logZ_live"] - state["logZ"] > REST) and index < MOST_CHUNKS
 
 
-def weighted(
-    dead: np.ndarray, alive: np.ndarray, seed: int
-) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Order and log weights (sum 1) of dead and live points, log Z and its error.
+class Run(NamedTuple):
+    """One run: log L of its points in the order of death, and how many lived then."""
 
-    `dead` (D,) are log L in the order of death, in groups that died together; `alive` (n,).
-    """
+    log_l: np.ndarray
+    """(D + n,)"""
+    order: np.ndarray
+    """Positions among the dead, as they were stored, and after them the live points, (D + n,)."""
+    living: np.ndarray
+    """(D + n,)"""
+
+
+def finished(dead: np.ndarray, alive: np.ndarray) -> Run:
+    """A run from log L of its dead (D,), in groups that died together, and live points (n,)."""
     n = len(alive)
     k = max(1, n // DYING)
     groups = np.argsort(dead.reshape(-1, k), axis=1, kind="stable")
     first = (groups + np.arange(len(groups))[:, None] * k).ravel()
     order = np.concatenate([first, len(dead) + np.argsort(alive, kind="stable")])
-    log_l = np.concatenate([dead, alive])[order]
-    m = np.concatenate([np.tile(np.arange(n, n - k, -1), len(groups)), np.arange(n, 0, -1)])
+    living = np.concatenate([np.tile(np.arange(n, n - k, -1), len(groups)), np.arange(n, 0, -1)])
+    return Run(np.concatenate([dead, alive])[order], order, living)
+
+
+def combined(runs: list[Run]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The points of all runs as of one (Higson et al., Stat. Comput. 29, 891): log L in rising
+    order, positions in the runs put one after the other, and how many live points all had."""
+    log_l = np.concatenate([run.log_l for run in runs])
+    rising = np.argsort(log_l, kind="stable") if len(runs) > 1 else np.arange(len(log_l))
+    offsets = np.cumsum([0, *(len(run.log_l) for run in runs[:-1])])
+    order = np.concatenate([run.order + offset for run, offset in zip(runs, offsets)])
+    living = np.zeros(len(log_l))
+    for run in runs:
+        at = np.searchsorted(run.log_l, log_l[rising])
+        living += np.append(run.living, 0)[at]
+    return log_l[rising], order[rising], living if len(runs) > 1 else runs[0].living
+
+
+def weighted(log_l: np.ndarray, living: np.ndarray, seed: int) -> tuple[np.ndarray, float, float]:
+    """Log weights (sum 1) of points that died in this order, log Z and its error."""
 
     def log_shells(log_t: np.ndarray) -> np.ndarray:
         log_x = np.cumsum(log_t, axis=-1)
         before = np.concatenate([np.zeros_like(log_x[..., :1]), log_x[..., :-1]], axis=-1)
         return before + np.log(-np.expm1(log_t))
 
-    log_w = log_l + log_shells(-1.0 / m)
+    log_w = log_l + log_shells(-1.0 / living)
     rng = np.random.default_rng([seed, 2])
     spread = [
-        logsumexp(log_l + log_shells(np.log(rng.uniform(size=len(m))) / m))
+        logsumexp(log_l + log_shells(np.log(rng.uniform(size=len(living))) / living))
         for _ in range(SIMULATED)
     ]
     log_z = float(logsumexp(log_w))
-    return order, log_w - log_z, log_z, float(np.std(spread))
+    return log_w - log_z, log_z, float(np.std(spread))
 
 
 @jax.jit

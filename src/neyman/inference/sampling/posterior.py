@@ -17,6 +17,7 @@ counts as 1.
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -87,7 +88,7 @@ class Posterior(Likelihood):
         """At z = `theta`, by the chain rule from those of log L, since a z moves one parameter."""
         z = theta
         kept = np.flatnonzero(~self.like.parameters.fixed)
-        value, gradient, hessian, _ = self.like.derivatives(self.theta(z))
+        value, gradient, hessian = self.like.derivatives(self.theta(z))
         slope, bend = _diagonal(lambda t: _bounded(self.free, t), z)
         prior_slope, prior_bend = _diagonal(self._log_prior, z)
         g, turned = gradient[kept], slope[:, None] * slope[None, :]
@@ -96,11 +97,15 @@ class Posterior(Likelihood):
             value - self.log_prior(z),
             g * slope - prior_slope,
             hessian[kept][:, kept] * turned + extra,
-            None,
         )
 
     def rename(self, names: Mapping[str, str]) -> "Posterior":
         like = self.like.rename(names)
+        return Posterior(like=like, constrained=self.constrained)  # ty: ignore[missing-argument]
+
+    def replace(self, name: str, **changes: Any) -> "Posterior":
+        """The posterior with `name` declared anew, e.g. with another prior."""
+        like = self.like.replace(name, **changes)
         return Posterior(like=like, constrained=self.constrained)  # ty: ignore[missing-argument]
 
 
@@ -112,8 +117,7 @@ def posterior_of(like: Likelihood) -> Posterior:
             measurement, which would count the same knowledge twice.
     """
     constrained = np.zeros(len(like.parameters), dtype=bool)
-    if like.model is not None:
-        constrained[np.asarray(like.model.auxiliary.parameter)] = True
+    constrained[np.asarray(like.auxiliary.parameter)] = True
     if like.parameters.fixed.all():
         raise InputError("parameters", "all are fixed", "leave one of them to be sampled")
     flags = tuple(constrained.tolist())

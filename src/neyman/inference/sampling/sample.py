@@ -1,27 +1,29 @@
 """Draws from the posterior p(theta|x), proportional to L(theta) pi(theta)."""
 
 import math
-import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from neyman._jax import jax
 from neyman.inference import diagnostics
+from neyman.inference.domain import draws_notes
 from neyman.inference.fit import listed, model_notes
 from neyman.inference.provenance import fingerprint, provenance_of
 from neyman.inference.sampling import ensemble, nested, nuts
-from neyman.inference.sampling.chunked import damaged, joined, opened, pieces
+from neyman.inference.sampling.chunked import Piece, damaged, joined, opened, pieces, shares
 from neyman.inference.sampling.posterior import Posterior, posterior_of
 from neyman.inference.threads import one_thread
-from neyman.io.chunks import ChunkStore
+from neyman.inference.toy_test import HERE, Workplace
+from neyman.io.chunks import Arrays, ChunkStore
 from neyman.io.provenance import digest, version
 from neyman.model import Likelihood
 from neyman.parameters import unknown_name
 from neyman.results import Samples
 from neyman.status import InputError, Note, Status
 
-SAMPLERS = ("nuts", "nested", "ensemble")
+SAMPLERS = ("auto", "nuts", "nested", "ensemble")
 WORST_RHAT, LEAST_ESS = 1.01, 400.0
 """arXiv:1903.08008, section 4.2 and 4.3."""
 MOST_NUMBERS = 250_000_000
@@ -33,11 +35,11 @@ def sample(
     like: Likelihood,
     *,
     key: int,
-    sampler: str = "nuts",
+    sampler: str = "auto",
     draws: int | None = None,
     chains: int | None = None,
     warmup: int | None = None,
-    folder: str | pathlib.Path | None = None,
+    workplace: Workplace = HERE,
 ) -> Samples:
     """Draw from the posterior of all parameters that are not fixed.
 
@@ -48,13 +50,18 @@ def sample(
         like: any likelihood; theta has shape (P,).
         key: the seed of all random numbers, 0 or more.
         sampler: "nuts" (gradients), "nested" (with the evidence; priors must be proper) or
-            "ensemble" (no gradients).
+            "ensemble" (no gradients); "auto" is "nuts" where there are gradients, else
+            "ensemble".
         draws: of each chain after the warm-up, by default 1,000; for nested sampling the number
             of live points, by default 500.
-        chains: by default 8, for an ensemble (where they are its walkers) 2 P + 2 or 32.
+        chains: by default 8. For an ensemble its walkers, 2 P + 2 or 32; from twice as many on,
+            by default so many, they are ensembles of their own. For nested sampling runs with
+            `draws` live points each, by default 1, which are joined.
         warmup: steps of each chain that are not kept, by default 300, for an ensemble 1,000.
-        folder: where finished chunks are kept; a run that was killed goes on from there, and
-            asking for more draws adds to those that are there.
+        workplace: the workers, which share groups of chains (of 4 up to 16 chains, of 16 from 64
+            on), ensembles, or nested runs; and the folder in which finished chunks are kept: a
+            run that was killed goes on from there, and asking for more draws adds to those that
+            are there. The numbers do not depend on the workers.
 
     Returns:
         `Samples`, whose notes name the parameters with an R-hat above 1.01 or an ESS below 400,
@@ -62,24 +69,29 @@ def sample(
 
     Raises:
         InputError: an unknown sampler, a number out of range, a prior that cannot be used, a
-            package that is not installed, a folder that holds something else.
+            package that is not installed, a folder that holds something else, a chunk that failed.
     """
     if sampler not in SAMPLERS:
         raise unknown_name(sampler, SAMPLERS, "sampler")
-    if sampler == "nested" and (chains is not None or warmup is not None):
-        problem = "has neither chains nor a warm-up"
-        raise InputError("sampler='nested'", problem, "leave chains and warmup out")
+    if sampler == "nested" and warmup is not None:
+        raise InputError("sampler='nested'", "has no warm-up", "leave warmup out")
     _check("key", key, 0)
-    posterior = posterior_of(jax.tree.map(jax.numpy.asarray, like))
+    if sampler == "auto":
+        sampler = "nuts" if like.differentiable else "ensemble"
+    if sampler == "nuts" and not like.differentiable:
+        problem = "needs gradients, which this function does not have"
+        raise InputError("sampler='nuts'", problem, "use sampler='ensemble', or give a gradient")
+    posterior = posterior_of(jax.tree.map(np.asarray, like))
     if sampler == "nested":
         live = _check("draws", nested.LIVE if draws is None else draws, 20)
-        return _nested(posterior, key, live, folder)
+        runs = _check("chains", 1 if chains is None else chains, 1)
+        return _nested(posterior, key, live, runs, workplace)
     n = _check("draws", 1000 if draws is None else draws, 4)
     if sampler == "nuts":
-        module, some, steps = nuts, nuts.CHAINS, nuts.WARMUP
+        module, some, steps, least = nuts, nuts.CHAINS, nuts.WARMUP, 1
     else:
-        module, some, steps = ensemble, ensemble.walkers(posterior), 1000
-    least = 1 if sampler == "nuts" else 2 * len(posterior.free)
+        module, some, steps = ensemble, 2 * ensemble.walkers(posterior), 1000
+        least = 2 * len(posterior.free)
     c = _check("chains", some if chains is None else chains, least)
     w = _check("warmup", steps if warmup is None else warmup, 20)
     if sampler == "ensemble" and c % 2:
@@ -88,53 +100,95 @@ def sample(
         problem = f"{c} chains of {n:,} draws of {len(posterior.free)} parameters are too many"
         raise InputError("draws", problem, f"keep their product below {MOST_NUMBERS:,}")
     spec = _spec(posterior, key, sampler) | {"chains": c, "warmup": w, "chunk": module.CHUNK}
-    store = opened(folder, spec)
+    store = opened(workplace.folder, spec)
+    groups, job = (_nuts_jobs if sampler == "nuts" else _ensemble_jobs)(posterior, key, c, w, store)
     last = math.ceil(n / module.CHUNK)
-    parts = list(
-        pieces(
-            module.advance(posterior, key, c, w),
-            store=store,
-            going_on=lambda index, _: index < last,
-            expected=last + 1,
-            label="sample",
-        )
+    parts = pieces(
+        module.advance,
+        job,
+        groups,
+        workplace=workplace,
+        store=store,
+        going_on=lambda index, _: index < last,
+        expected=last + 1,
+        label="sample",
     )
-    collected = {k: joined(parts[1:], k, 1)[:, :n] for k in parts[1].output}
+    collected = {
+        k: np.concatenate([joined(group[1:], k, 1)[:, :n] for group in parts])
+        for k in parts[0][1].output
+    }
     divergences = int(np.sum(collected["divergent"])) if "divergent" in collected else 0
-    step = float(parts[0].state["step"]) if "step" in parts[0].state else math.nan
+    begun = [group[0].state for group in parts]
+    step = float(np.mean([b["step"] for b in begun])) if "step" in begun[0] else math.nan
     return _samples(
         posterior, key, sampler, collected["draws"], collected["log_prob"], store,
         divergences=divergences, acceptance=float(np.mean(collected["acceptance"])), step=step,
     )  # fmt: skip
 
 
-def _nested(
-    posterior: Posterior, key: int, live: int, folder: str | pathlib.Path | None
-) -> Samples:
+Job = Callable[[int, int, Arrays], Any]
+
+
+def _nuts_jobs(
+    posterior: Posterior, key: int, chains: int, warmup: int, store: ChunkStore | None
+) -> tuple[int, Job]:
+    groups = nuts.groups(chains)
+    share = list(shares(chains, groups))
+    warmed = store is not None and set(range(groups)) <= set(store.indices())
+    begun = {} if warmed else nuts.begun(posterior)
+
+    def job(group: int, index: int, state: Arrays) -> nuts.Chunk:
+        return nuts.Chunk(posterior, key, share[group], warmup, index, state if index else begun)
+
+    return groups, job
+
+
+def _ensemble_jobs(
+    posterior: Posterior, key: int, chains: int, warmup: int, store: ChunkStore | None
+) -> tuple[int, Job]:
+    ensemble.emcee_module()
+    groups = ensemble.groups(posterior, chains)
+    walkers = [2 * len(pairs) for pairs in shares(chains // 2, groups)]
+
+    def job(group: int, index: int, state: Arrays) -> ensemble.Chunk:
+        return ensemble.Chunk(posterior, key, group, walkers[group], warmup, index, state)
+
+    return groups, job
+
+
+def _nested(posterior: Posterior, key: int, live: int, runs: int, workplace: Workplace) -> Samples:
     log_norm = nested.prior_draws(posterior, key, live)[1]
-    spec = _spec(posterior, key, "nested") | {"live": live, "chunk": nested.CHUNK}
-    store = opened(folder, spec)
-    parts = list(
-        pieces(
-            nested.advance(posterior, key, live),
-            store=store,
-            going_on=nested.going_on,
-            expected=0,
-            label="nested sampling",
-        )
+    spec = _spec(posterior, key, "nested") | {"live": live, "runs": runs, "chunk": nested.CHUNK}
+    store = opened(workplace.folder, spec)
+    parts = pieces(
+        nested.advance,
+        lambda run, index, state: nested.Chunk(posterior, key, run, live, index, state),
+        runs,
+        workplace=workplace,
+        store=store,
+        going_on=nested.going_on,
+        expected=0,
+        label="nested sampling",
     )
-    last = parts[-1].state
-    log_l = joined(parts[1:], "loglikelihood", 0)
-    order, log_weight, log_z, error = nested.weighted(log_l, last["loglikelihood"], key)
+
+    def points(run: list[Piece], name: str) -> np.ndarray:
+        return np.concatenate([joined(run[1:], name, 0), run[-1].state[name]])
+
+    log_l, order, living = nested.combined(
+        [
+            nested.finished(joined(run[1:], "loglikelihood", 0), run[-1].state["loglikelihood"])
+            for run in parts
+        ]
+    )
+    log_weight, log_z, error = nested.weighted(log_l, living, key)
     z, log_prior = (
-        np.concatenate([joined(parts[1:], k, 0), last[k]])[order]
-        for k in ("position", "logdensity")
+        np.concatenate([points(run, k) for run in parts])[order] for k in ("position", "logdensity")
     )
-    log_prob = np.concatenate([log_l, last["loglikelihood"]])[order] + log_prior
-    failed = len(parts) > nested.MOST_CHUNKS
+    failed = any(len(run) > nested.MOST_CHUNKS for run in parts)
     return _samples(
-        posterior, key, "nested", np.asarray(nested.thetas(posterior, z))[None], log_prob[None],
-        store, log_weight=log_weight, log_evidence=log_z + log_norm, log_evidence_error=error,
+        posterior, key, "nested", np.asarray(nested.thetas(posterior, z))[None],
+        (log_l + log_prior)[None], store, log_weight=log_weight,
+        log_evidence=log_z + log_norm, log_evidence_error=error,
         more=(Note(Status.NOT_CONVERGED, "nested sampling"),) if failed else (),
     )  # fmt: skip
 
@@ -184,7 +238,11 @@ def _samples(
     else:
         ess = tail = np.full(len(names), np.sum(weight) ** 2 / np.sum(weight**2))
         rhat = np.full(len(names), np.nan)
-    notes = model_notes(posterior.like) + more + damaged(store)
+    thetas = np.tile(posterior.like.parameters.init, (len(flat), 1))
+    thetas[:, ~posterior.like.parameters.fixed] = flat
+    share = np.full(len(flat), 1.0 / len(flat)) if weight is None else weight / np.sum(weight)
+    outside = draws_notes(posterior.like, thetas, share)
+    notes = model_notes(posterior.like) + more + damaged(store) + outside
     return Samples(
         sampler=sampler,
         names=names,

@@ -16,6 +16,8 @@ With D = dB/dalpha, U = d log F/dalpha, r = 1 - n/lambda and w_c = r_b(c) F_c W_
 dW/dt is the product of the other factors, never W / t, so t = 0 is no special case.
 """
 
+from typing import NamedTuple
+
 import equinox as eqx
 import numpy as np
 import scipy.special
@@ -74,47 +76,51 @@ class HistFactoryModel(Model):
 
     def main_derivatives(self, theta: Array, main: Array) -> Derivatives:
         xp, c = theta.__array_namespace__(), self.cells
-        by_bin = (self.layout.n_bins, self.layout.n_slots)
-        alpha = theta[c.alphas]
-        basis = self._basis(alpha)
-        B = self._base(basis)
-        D = c.symmetric + basis.dg[:, None] * c.asymmetric
-        f = self._entries(alpha)
-        F = self._scale(f.value)
-        U = _dense(f.first, (c.scaled_by, c.scaled), (c.n_normsys, len(c.nominal)))
-        t = self._slot_values(theta)
-        W, dW = xp.prod(t, axis=1), _leave_one_out(t)
-
-        y = B * F * W
-        lam = xp.sum(y.reshape(by_bin), axis=1)
+        slope, half, basis, f, U, B, F, t, W, dWdt, lam, J = self._parts(theta)
+        n_alphas = len(c.alphas)
         seen = xp.where(main > 0, lam, 1.0)  # so that an empty bin is not 0 / 0
         ratio = main / seen
-        r = xp.repeat(1.0 - ratio, by_bin[1])
+        r = xp.repeat(1.0 - ratio, self.layout.n_slots)
+        w = r * F * W
+        Z = xp.pad((half * w[None]) @ U.T, ((0, 0), (0, n_alphas - c.n_normsys)))
+        bent = _sums((f.second - f.first**2) * (w * B)[c.scaled], c.scaled_by, n_alphas)
+        bent = bent + xp.pad(basis.ddg * (c.asymmetric @ w), (n_alphas - len(basis.ddg), 0))
+        alpha_alpha = Z + Z.T + xp.diag(bent)
+        alpha_t = (slope * (r * F)[None]) @ dWdt
+        t_t = _pairs(t, r * B * F, c.slots, len(c.factors))
+        curvature = xp.block([[alpha_alpha, alpha_t], [alpha_t.T, t_t]])[c.order][:, c.order]
+        return Derivatives(
+            _poisson(lam, main),
+            J @ (1.0 - ratio),
+            (J * (ratio / seen)[None]) @ J.T + curvature,
+        )
+
+    def main_information(self, theta: Array) -> Array:
+        xp = theta.__array_namespace__()
+        parts = self._parts(theta)
+        J, lam = parts.J, parts.lam
+        return (J / xp.where(lam > 0, lam, 1.0)[None]) @ J.T
+
+    def _parts(self, theta: Array) -> "Parts":
+        xp, c = theta.__array_namespace__(), self.cells
+        by_bin = (self.layout.n_bins, self.layout.n_slots)
+        alpha = theta[c.alphas]
+        basis, f = self._basis(alpha), self._entries(alpha)
+        B, F = self._base(basis), self._scale(f.value)
+        D = c.symmetric + basis.dg[:, None] * c.asymmetric
+        U = _dense(f.first, (c.scaled_by, c.scaled), (c.n_normsys, len(c.nominal)))
+        t = self._slot_values(theta)
+        W, dWdt = xp.prod(t, axis=1), _scatter(_leave_one_out(t), c.slots, len(c.factors))
         BU = B[None] * U
         slope, half = _sum_of_rows(BU, D, len(alpha)), _sum_of_rows(0.5 * BU, D, len(alpha))
-        dWdt = _scatter(dW, c.slots, len(c.factors))
-
         J = xp.concatenate(
             [
                 xp.sum((slope * (F * W)[None]).reshape(-1, *by_bin), axis=2),
                 xp.sum((dWdt * (B * F)[:, None]).reshape(*by_bin, -1), axis=1).T,
             ]
         )[c.order]
-        w = r * F * W
-        Z = xp.pad((half * w[None]) @ U.T, ((0, 0), (0, len(alpha) - c.n_normsys)))
-        bent = _sums((f.second - f.first**2) * (w * B)[c.scaled], c.scaled_by, len(alpha))
-        bent = bent + xp.pad(basis.ddg * (c.asymmetric @ w), (len(alpha) - len(basis.ddg), 0))
-        alpha_alpha = Z + Z.T + xp.diag(bent)
-        alpha_t = (slope * (r * F)[None]) @ dWdt
-        t_t = _pairs(t, r * B * F, c.slots, len(c.factors))
-        curvature = xp.block([[alpha_alpha, alpha_t], [alpha_t.T, t_t]])[c.order][:, c.order]
-        weight = ratio / seen
-        return Derivatives(
-            _poisson(lam, main),
-            J @ (1.0 - ratio),
-            (J * weight[None]) @ J.T + curvature,
-            (J / xp.where(lam > 0, lam, 1.0)[None]) @ J.T,
-        )
+        lam = xp.sum((B * F * W).reshape(by_bin), axis=1)
+        return Parts(slope, half, basis, f, U, B, F, t, W, dWdt, lam, J)
 
     def _basis(self, alpha: Array) -> Basis:
         """The additive basis of the alphas that have histosys, (H,) each."""
@@ -152,6 +158,31 @@ class HistFactoryModel(Model):
             if expected == 0 and observed > 0:
                 return f"{place}: expected yield is 0 with {observed:g} observed"
         return "an auxiliary measurement"
+
+
+class Parts(NamedTuple):
+    """What the derivatives are made of, in the symbols of the formulas above."""
+
+    slope: Array
+    """D + B U, (A, C)."""
+    half: Array
+    """D + B U / 2, (A, C)."""
+    basis: Basis
+    factors: Factors
+    U: Array
+    """(N, C)"""
+    B: Array
+    """(C,), as F and W."""
+    F: Array
+    t: Array
+    """(C, T)"""
+    W: Array
+    dWdt: Array
+    """(C, F)"""
+    lam: Array
+    """lambda, (B,)."""
+    J: Array
+    """(P, B)"""
 
 
 def _poisson(lam: Array, n: Array) -> Scalar:

@@ -13,13 +13,14 @@ varies in these.
 
 import dataclasses
 import pathlib
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
-import scipy.stats
 
 from neyman.io.bounded import Pathlike, read_raw
 from neyman.io.provenance import digest
+from neyman.likelihoods.xenon.curves import Curve
 from neyman.likelihoods.xenon.detector_file import (
     DetectorFile,
     GeometryPart,
@@ -27,7 +28,7 @@ from neyman.likelihoods.xenon.detector_file import (
     parse_detector,
 )
 from neyman.likelihoods.xenon.position_maps import PositionMap, read_map
-from neyman.likelihoods.xenon.selection import Points, Selection
+from neyman.likelihoods.xenon.selection import Band, Points, Selection
 from neyman.status import InputError
 
 MAX_BYTES = 256 * 1024
@@ -108,12 +109,16 @@ class Detector:
 
     def points(self, x: np.ndarray, y: np.ndarray, drift_time: np.ndarray) -> Points:
         """The places with the maps at them, (N,) each."""
-        return Points(np.asarray(drift_time, dtype=float), *self.relative(x, y, drift_time))
+        field = self.field(x, y, drift_time) if self.field_map else None
+        return Points(np.asarray(drift_time, dtype=float), *self.relative(x, y, drift_time), field)
 
-    def cubature(self, n: int = 12) -> Places:
-        """Nodes of an integral over the fiducial volume, `n` of them in drift time."""
+    def cubature(self, n: int = 12, axes: Collection[str] = ()) -> Places:
+        """Nodes of an integral over the fiducial volume, `n` of them in drift time.
+
+        `axes` are those that the integrand depends on, besides those of the maps.
+        """
         low, high = self.drift_times
-        axes = {axis for m in self.maps for axis in m.axes}
+        axes = {axis for m in self.maps for axis in m.axes} | set(axes)
         t, w_t = _gauss(n, low, high)
         r2, w_r = _gauss(RINGS if axes & {"x", "y", "r"} else 1, 0.0, self.geometry.radius**2)
         angles = ANGLES if axes & {"x", "y"} else 1
@@ -128,19 +133,12 @@ class Detector:
         nodes = self.cubature(n)
         return self.points(nodes.x, nodes.y, nodes.drift_time), nodes.weight
 
-    def spread(self, n: int) -> Places:
-        """`n` places of equal weight, spread uniformly over the fiducial volume (Sobol)."""
-        power = max(int(n - 1).bit_length(), 0)
-        u = scipy.stats.qmc.Sobol(3, scramble=False).random_base2(power)[:n] + 0.5 / 2**power
+    def placed(self, u: np.ndarray) -> Places:
+        """Places of equal weight for `u` (N, 3), uniform in the unit cube: in the volume."""
         low, high = self.drift_times
         r, phi = self.geometry.radius * np.sqrt(u[:, 1]), 2.0 * np.pi * u[:, 2]
         t = low + (high - low) * u[:, 0]
-        return Places(r * np.cos(phi), r * np.sin(phi), t, np.full(n, 1.0 / n))
-
-    def positions(self, n: int) -> Points:
-        """The places of `spread` with the maps at them."""
-        places = self.spread(n)
-        return self.points(places.x, places.y, places.drift_time)
+        return Places(r * np.cos(phi), r * np.sin(phi), t, np.full(len(u), 1.0 / len(u)))
 
 
 def load_detector(name_or_path: Pathlike) -> Detector:
@@ -171,6 +169,7 @@ def _assembled(read: DetectorFile, data: bytes, path: pathlib.Path, source: str)
             maps[f"{key}_map"], of = _map(path, name, f"{source}: maps.{key}", read.geometry)
             parts.append(of)
     constants, selection = flat_constants(read), read.selection
+    band = selection.band
     _check_probability(constants["g1"], maps.get("s1_map"), f"{source}: maps.s1")
     _check_probability(constants["g1_gas"], maps.get("s2_map"), f"{source}: maps.s2")
     return Detector(
@@ -183,7 +182,13 @@ def _assembled(read: DetectorFile, data: bytes, path: pathlib.Path, source: str)
             read.geometry.drift_time,
         ),
         selection=Selection(
-            selection.s1, selection.s2, selection.cs1, selection.cs2, selection.reference_lifetime
+            selection.s1,
+            selection.s2,
+            selection.cs1,
+            selection.cs2,
+            selection.reference_lifetime,
+            tuple(Curve(c.signal, c.points, c.values) for c in selection.acceptances),
+            None if band is None else Band(band.cs1, band.low, band.high),
         ),
         **maps,
         digest=digest("".join(parts).encode()) if len(parts) > 1 else parts[0],

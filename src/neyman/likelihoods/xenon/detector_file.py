@@ -4,15 +4,19 @@
     [constants]    every name in CONSTANTS, and coincidence = [six numbers]
     [geometry]     radius, r_max (cm), drift_velocity (cm/us), drift_time = [low, high] (us)
     [selection]    s1, s2, cs1, cs2 = [low, high] (PE), reference_lifetime (us)
+                   band = {cs1 = [...], low = [...], high = [...]}, limits on log10(cS2/cS1)
+    [[selection.acceptances]]    signal = "s1", "s2", "cs1" or "cs2"; points (PE) and values:
+                   the probability to keep an event, linear between points, constant beyond
     [maps]         s1, s2, field: the names of map files beside this one; may be left out
 
 Signals are in photoelectrons (PE), as `signals` makes them: a threshold in detected photons (phd)
 is multiplied by 1 + double_pe.
 """
 
+import itertools
 import math
 import tomllib
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -50,6 +54,7 @@ CONSTANTS = {
 """Constants of a detector; any of them can float."""
 COINCIDENCE = Constant("", 0.0, 1.0, True, "chance that 0 ... 5 detected photons make an S1")
 LARGEST_SIGNAL = 1e9
+MOST_POINTS = 500
 
 Pair = tuple[float, float]
 
@@ -65,12 +70,26 @@ class GeometryPart(_Strict, frozen=True):
     drift_time: Pair
 
 
+class CurvePart(_Strict, frozen=True):
+    signal: Literal["s1", "s2", "cs1", "cs2"]
+    points: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+class BandPart(_Strict, frozen=True):
+    cs1: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
 class SelectionPart(_Strict, frozen=True):
     s1: Pair
     s2: Pair
     reference_lifetime: float
     cs1: Pair = (0.0, LARGEST_SIGNAL)
     cs2: Pair = (0.0, LARGEST_SIGNAL)
+    acceptances: tuple[CurvePart, ...] = ()
+    band: BandPart | None = None
 
 
 class MapsPart(_Strict, frozen=True):
@@ -176,6 +195,40 @@ def _check_selection(selection: SelectionPart, source: str) -> None:
         selection.reference_lifetime,
         CONSTANTS["electron_lifetime"],
     )
+    seen: set[str] = set()
+    for i, curve in enumerate(selection.acceptances):
+        at = f"{place}.acceptances[{i}]"
+        if curve.signal in seen:
+            remedy = "multiply it into the other"
+            raise InputError(f"{at}.signal", f"a second curve of {curve.signal}", remedy)
+        seen.add(curve.signal)
+        _check_points(f"{at}.points", curve.points)
+        _check_values(f"{at}.values", curve.values, len(curve.points), 0.0, 1.0)
+    if selection.band is not None:
+        band = selection.band
+        _check_points(f"{place}.band.cs1", band.cs1)
+        for name in ("low", "high"):
+            _check_values(f"{place}.band.{name}", getattr(band, name), len(band.cs1), -9.0, 9.0)
+        if any(low >= high for low, high in zip(band.low, band.high)):
+            raise InputError(f"{place}.band", "low is not below high", "exchange them")
+
+
+def _check_points(place: str, points: tuple[float, ...]) -> None:
+    if not 2 <= len(points) <= MOST_POINTS:
+        raise InputError(place, f"has {len(points)} points", f"give 2 to {MOST_POINTS}")
+    if not all(math.isfinite(p) and p >= 0 for p in points):
+        raise InputError(place, "not all finite and 0 or above", "give signals in PE")
+    if any(after <= before for before, after in itertools.pairwise(points)):
+        raise InputError(place, "does not increase", "sort the points")
+
+
+def _check_values(place: str, values: tuple[float, ...], n: int, low: float, high: float) -> None:
+    if len(values) != n:
+        raise InputError(place, f"has {len(values)} numbers for {n} points", "give one a point")
+    for i, value in enumerate(values):
+        if not low <= value <= high:
+            problem = f"{value:g} is not between {low:g} and {high:g}"
+            raise InputError(f"{place}[{i}]", problem, "correct it")
 
 
 def _check_range(place: str, of: Pair) -> None:

@@ -1,10 +1,11 @@
 """Rows of an event file that cannot be used, and rows that the selection leaves out."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from neyman.likelihoods.xenon.detector import Detector
+from neyman.likelihoods.xenon.exposure import Exposure
 from neyman.likelihoods.xenon.selection import Points
 from neyman.likelihoods.xenon.table_files import FEW, Table
 from neyman.status import InputError
@@ -44,7 +45,7 @@ def check_rows(
 
 
 def outside_selection(
-    columns: Mapping[str, np.ndarray], detector: Detector
+    columns: Mapping[str, np.ndarray], detector: Detector, live: Sequence[tuple[float, float]] = ()
 ) -> tuple[np.ndarray, str]:
     """Which events are kept, (N,), and how many fail what: "3 in S1, 1 in drift time"."""
     points = Points(columns["drift_time"], columns["s1_map"], columns["s2_map"])
@@ -58,6 +59,13 @@ def outside_selection(
     }
     if "x" in columns and "y" in columns:
         tests["radius"] = np.hypot(columns["x"], columns["y"]) <= detector.geometry.radius
+    if detector.selection.band is not None:
+        low, high = (np.asarray(a) for a in detector.selection.raw_band(columns["s1"], points))
+        tests["the band"] = (columns["s2"] >= low) & (columns["s2"] <= high)
+    efficiency = detector.selection.efficiency(columns["s1"], columns["s2"], points)
+    tests["acceptance"] = np.asarray(efficiency) > 0.0
+    if live and "time" in columns:
+        tests["live time"] = Exposure(detector, live).is_live(columns["time"])
     failed = {name: int((~passed).sum()) for name, passed in tests.items()}
     inside = np.all(list(tests.values()), axis=0)
     return inside, ", ".join(f"{n} in {name}" for name, n in failed.items() if n)

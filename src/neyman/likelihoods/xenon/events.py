@@ -1,11 +1,12 @@
 """Events: columns of equal length with a weight each, padded so that few programs are compiled.
 
 The weight of an event is 1, of a row that only pads 0; Asimov data have other weights. A file
-has the columns s1 and s2 (PE) and drift_time (us), and x and y (cm) where a map of the detector
-needs them; `read_events` adds the maps at each event as s1_map, s2_map and field (V/cm).
+has the columns s1 and s2 (PE) and drift_time (us), x and y (cm) where a map of the detector or a
+rate needs them, and time (days since the start of the run) where a rate does; `read_events` adds
+the maps at each event as s1_map, s2_map and field (V/cm).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -23,7 +24,16 @@ PLACE = ("x", "y")
 DERIVED = ("s1_map", "s2_map", "field")
 LENGTHS = {"cm": 1.0, "mm": 0.1, "m": 100.0}
 TIMES = {"us": 1.0, "ns": 1e-3, "ms": 1e3}
-UNITS = {"s1": "PE", "s2": "PE", "drift_time": "us", "x": "cm", "y": "cm", "energy": "keV"}
+DAYS = {"d": 1.0, "h": 1.0 / 24.0, "s": 1.0 / 86400.0}
+UNITS = {
+    "s1": "PE",
+    "s2": "PE",
+    "drift_time": "us",
+    "x": "cm",
+    "y": "cm",
+    "time": "d",
+    "energy": "keV",
+}
 SMALLEST = 16
 
 
@@ -82,6 +92,8 @@ def read_events(
     units: Mapping[str, str] = {},
     tree: str | None = None,
     outside: Literal["refuse", "drop"] = "refuse",
+    axes: Collection[str] = (),
+    live: Sequence[tuple[float, float]] = (),
 ) -> EventFile:
     """The events in a CSV, HDF5 or ROOT file.
 
@@ -91,7 +103,10 @@ def read_events(
         columns: {our name: the file's name} where these differ.
         units: {our name: the file's unit} of columns to convert: ns or ms, mm or m, phd.
         tree: of a ROOT file that has several.
-        outside: what to do with events outside the selection or the fiducial volume.
+        outside: what to do with events outside the selection, the fiducial volume or the live
+            time.
+        axes: what rates depend on: "x", "y", "r" or "time" make their columns necessary.
+        live: stretches of live time in days since the start of the run.
 
     Returns:
         the events, and notes on what was left out: events outside, where `outside="drop"`, and
@@ -104,7 +119,10 @@ def read_events(
     """
     table = read_table(path, tree=tree)
     wanted = [*SIGNALS, "drift_time"]
-    wanted += [a for a in PLACE if detector.needs_position or columns.get(a, a) in table.columns]
+    there = table.columns
+    by_place = detector.needs_position or bool({"x", "y", "r"} & set(axes))
+    wanted += [a for a in PLACE if by_place or columns.get(a, a) in there]
+    wanted += ["time"] if "time" in axes or (live and columns.get("time", "time") in there) else []
     known = [*wanted, *UNITS]
     for name in [*columns, *units]:
         if name not in known:
@@ -113,7 +131,7 @@ def read_events(
     if outside not in ("refuse", "drop"):
         raise InputError("read_events: outside", f"'{outside}'", "say 'refuse' or 'drop'")
     double = 1.0 + detector.constants["double_pe"]
-    factors = {"drift_time": TIMES, "x": LENGTHS, "y": LENGTHS}
+    factors = {"drift_time": TIMES, "x": LENGTHS, "y": LENGTHS, "time": DAYS}
     read = {
         name: table.column(
             columns.get(name, name),
@@ -123,10 +141,10 @@ def read_events(
         for name in wanted
     }
     names = {name: columns.get(name, name) for name in wanted}
-    check_rows(table, read, names, signed=PLACE)
+    check_rows(table, read, names, signed=(*PLACE, "time"))
     others, notes = _others(table, set(names.values()))
     everything = {**others, **read, **_maps(detector, read)}
-    inside, what = outside_selection(everything, detector)
+    inside, what = outside_selection(everything, detector, live)
     if not inside.all():
         n = int((~inside).sum())
         if outside == "refuse":
@@ -151,7 +169,7 @@ def write_events(path: Pathlike, events: Events) -> None:
     weight = np.asarray(events.weight)
     if not np.all((weight == 0) | (weight == 1)):
         raise InputError(str(path), "events have weights", "write simulated, not Asimov data")
-    written = [name for name in events.columns if name not in DERIVED]
+    written = [n for n in events.columns if n not in DERIVED and "[" not in n]
     header = ",".join(f"{name} [{UNITS[name]}]" if name in UNITS else name for name in written)
     rows = np.stack([np.asarray(events.columns[name])[weight > 0] for name in written], axis=1)
     body = "\n".join(",".join(map(repr, row)) for row in rows.tolist())

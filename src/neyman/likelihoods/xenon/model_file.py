@@ -6,6 +6,10 @@
     poi = "wimp_rate"
     events = "search.csv"                # beside this file; or --data, `data=`
 
+    [run]                                # where rates depend on time
+    start = 2022-01-01
+    live = [[0.0, 90.0], [100.0, 300.0]] # days since then
+
     [constants]                          # other values than NEST's and the detector's
     nr_alpha = 10.8
 
@@ -15,6 +19,20 @@
     mass = 40.0                          # the arguments of `spectra`'s function of that name
     cross_section = 1e-47
     exposure = 5.0
+    modulated = true                     # with the Earth's velocity over the year
+
+    [sources.pb]
+    kind = "er"
+    spectrum = "lead214"
+    low = 0.2
+    high = 20.0
+    events = 300.0
+    rate_map = "radon.json"              # events in proportion to a map; or half_life = 12.3 (days)
+
+    [sources.pairs]
+    kind = "accidentals"
+    file = "pairs.csv"                   # a histogram in S1 and S2
+    events = 2.0
 
     [parameters.wimp_rate]               # a constant, or SOURCE_rate
     init = 1.0
@@ -27,10 +45,8 @@ Nothing in it is code, and no path leads out of its folder.
 """
 
 import dataclasses
-import inspect
 import pathlib
 import tomllib
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -39,28 +55,17 @@ import numpy as np
 from neyman._jax import Array, jax, jnp
 from neyman.io.bounded import Pathlike, read_raw
 from neyman.io.provenance import digest
-from neyman.likelihoods.xenon import spectra
 from neyman.likelihoods.xenon.assemble import constants_at, event_model
-from neyman.likelihoods.xenon.beta_decay import lead214, tritium
-from neyman.likelihoods.xenon.boron8 import boron8
 from neyman.likelihoods.xenon.detector import load_detector
 from neyman.likelihoods.xenon.events import read_events
 from neyman.likelihoods.xenon.model import EventModel
-from neyman.likelihoods.xenon.spectrum import Spectrum
+from neyman.likelihoods.xenon.rates import LowRank, with_rates
+from neyman.likelihoods.xenon.source_parts import Run, RunPart, beside, read_source
 from neyman.model import Data, ObservedLikelihood
 from neyman.parameters import Parameter, unknown_name
 from neyman.status import InputError, Note, Status
 
 MAX_BYTES = 256 * 1024
-SPECTRA: dict[str, Callable[..., Spectrum]] = {
-    "flat": spectra.flat,
-    "lines": spectra.lines,
-    "table": spectra.table,
-    "wimp": spectra.wimp,
-    "tritium": tritium,
-    "lead214": lead214,
-    "boron8": boron8,
-}
 
 
 class ParameterPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,6 +85,7 @@ class ModelFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     yields: str = "nest_2.4"
     poi: str | None = None
     events: str | None = None
+    run: RunPart = RunPart()
 
 
 def likelihood(path: Pathlike, *, data: Pathlike | None = None) -> ObservedLikelihood:
@@ -98,12 +104,10 @@ def likelihood(path: Pathlike, *, data: Pathlike | None = None) -> ObservedLikel
     file = pathlib.Path(path)
     raw = read_raw(file, MAX_BYTES)
     read = parse_model(raw, file.name)
-    named = read.detector if not read.detector.endswith(".toml") else _beside(file, read.detector)
+    named = read.detector if not read.detector.endswith(".toml") else beside(file, read.detector)
     detector = load_detector(named)
-    sources = {
-        name: _source(dict(of), f"{file.name}: sources.{name}", file)
-        for name, of in read.sources.items()
-    }
+    run = Run(read.run, detector, file)
+    sources = {name: read_source(name, of, run) for name, of in read.sources.items()}
     constants = constants_at(detector, read.yields, read.constants)
     measured = {name: p.measured for name, p in read.parameters.items() if p.measured is not None}
     for name, (_, sigma) in measured.items():
@@ -119,17 +123,21 @@ def likelihood(path: Pathlike, *, data: Pathlike | None = None) -> ObservedLikel
         fixed=read.constants,
         floating=[_parameter(n, p, constants) for n, p in read.parameters.items()],
         measured=measured,
+        live=run.part.live,
         poi=read.poi,
         digest=digest((digest(raw) + detector.digest).encode()),
     )
     model = jax.tree.map(jnp.asarray, model)
     auxiliary = jnp.asarray([value for value, _ in measured.values()], dtype=float)
-    events = data if data is not None else read.events and _beside(file, read.events)
+    events = data if data is not None else read.events and beside(file, read.events)
     if events is None:
         return _of_asimov(model, auxiliary)
-    given = read_events(events, detector)
+    varying = {n: of[1] for n, of in sources.items() if isinstance(of, tuple)}
+    axes = {a for of in varying.values() if isinstance(of, LowRank) for a in of.axes}
+    given = read_events(events, detector, axes=axes, live=run.part.live)
+    with_columns = with_rates(given.events, varying)
     noted = _with_notes(model, given.notes)
-    return noted.observe(Data(jax.tree.map(jnp.asarray, given.events), auxiliary))
+    return noted.observe(Data(jax.tree.map(jnp.asarray, with_columns), auxiliary))
 
 
 def parse_model(raw: bytes, source: str) -> ModelFile:
@@ -156,48 +164,6 @@ def parse_model(raw: bytes, source: str) -> ModelFile:
     return read
 
 
-def _source(of: dict[str, Any], place: str, file: pathlib.Path) -> tuple[str, Spectrum]:
-    for key in ("kind", "spectrum"):
-        if not isinstance(of.get(key), str):
-            raise InputError(f"{place}.{key}", "is missing", 'give a name, e.g. "er" and "flat"')
-    kind, name = of.pop("kind"), of.pop("spectrum")
-    if name not in SPECTRA:
-        raise unknown_name(name, SPECTRA, f"{place}.spectrum")
-    make = SPECTRA[name]
-    if name == "table":
-        of["source"] = _beside(file, _text(of.pop("file", None), f"{place}.file"))
-    elif name == "lines":
-        pairs = of.get("events")
-        if not isinstance(pairs, list) or not all(_is_pair(p) for p in pairs):
-            remedy = "give events = [[energy in keV, events], ...]"
-            raise InputError(f"{place}.events", "is no list of pairs", remedy)
-        of["events"] = {float(energy): float(events) for energy, events in pairs}
-    known = inspect.signature(make).parameters
-    for key, value in of.items():
-        if key not in known:
-            raise unknown_name(key, known, f"{place}: argument of {name}")
-        if name not in ("table", "lines") and not _is_number(value):
-            raise InputError(f"{place}.{key}", "is not a number", "give a number")
-    for key, argument in known.items():
-        if argument.default is inspect.Parameter.empty and key not in of:
-            raise InputError(f"{place}.{key}", "is missing", f"{name} needs it")
-    return kind, make(**of)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
-
-
-def _text(value: Any, place: str) -> str:
-    if not isinstance(value, str):
-        raise InputError(place, "is missing", "name a file beside the model file")
-    return value
-
-
 def _parameter(name: str, p: ParameterPart, constants: dict[str, float]) -> Parameter:
     """Within 10 standard deviations or, unmeasured, between 0 and 10 times the value."""
     init = p.init
@@ -216,14 +182,6 @@ def _parameter(name: str, p: ParameterPart, constants: dict[str, float]) -> Para
     return Parameter(
         name, float(init), (float(bounds[0]), float(bounds[1])), p.fixed, label=p.label
     )
-
-
-def _beside(file: pathlib.Path, name: str) -> pathlib.Path:
-    parts = pathlib.PurePath(name).parts
-    if not parts or pathlib.PurePath(name).is_absolute() or ".." in parts or "\\" in name:
-        place = f"{file.name}: '{name[:80]}'"
-        raise InputError(place, "leads elsewhere", "put the file beside the model file")
-    return file.parent / name
 
 
 def _of_asimov(model: EventModel, auxiliary: Array) -> ObservedLikelihood:

@@ -1,65 +1,114 @@
 """Simulated data sets: the physics of `fluctuations` and `signals`, drawn event by event.
 
+An event of the source s is drawn at one of the model's places and times with a probability
+proportional to its rate there, sum_b c_b(x, t) N_b with N_b the events of basis spectrum b; then
+its energy from the spectrum there, then quanta at its own drift field.
+
 A data set has room for a fixed number of events, so that many are simulated in one program;
 absent and rejected events have weight 0. A data set with more events than room has NaN weights:
 its fits fail and are counted, they are not wrong.
 """
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neyman._jax import Array, jax, jnp
 from neyman.likelihoods.xenon.events import Events
 from neyman.likelihoods.xenon.quanta import Recoil, recombined
-from neyman.likelihoods.xenon.selection import Points, Selection
+from neyman.likelihoods.xenon.selection import Points
 from neyman.likelihoods.xenon.source import Source
 from neyman.likelihoods.xenon.yields import Constants, Number
 
+if TYPE_CHECKING:
+    from neyman.likelihoods.xenon.model import EventModel
 
-def simulate(
-    key: Array,
-    sources: tuple[Source, ...],
-    rates: Array,
-    c: Constants,
-    positions: Points,
-    selection: Selection,
-    capacity: int,
-) -> Events:
-    """One data set of up to `capacity` events before selection; columns (capacity,)."""
-    n_key, which_key, place_key, *keys = jax.random.split(key, 3 + 3 * len(sources))
-    means = rates * jnp.stack([source.events for source in sources])
+
+def simulate(key: Array, model: "EventModel", c: Constants, rates: Array) -> Events:
+    """One data set of up to `model.capacity` events before selection; columns (capacity,)."""
+    capacity, sources = model.capacity, model.sources
+    everything = (*sources, *model.accidentals)
+    n_key, which_key, place_key, s1_key, s2_key, kept_key, *keys = jax.random.split(
+        key, 6 + len(everything)
+    )
+    means = rates * jnp.stack([source.events for source in everything])
     n = jax.random.poisson(n_key, jnp.sum(means))
-    which = jax.random.choice(which_key, len(sources), (capacity,), p=means / jnp.sum(means))
+    which = jax.random.choice(which_key, len(means), (capacity,), p=means / jnp.sum(means))
+    u = jax.random.uniform(place_key, (capacity,))
+    count = len(model.positions["drift_time"])
+    place = jnp.minimum((u * count).astype(int), count - 1)
+    for i, source in enumerate(sources):
+        if source.at_positions is not None:
+            place = jnp.where(which == i, _places(source, u), place)
+    columns = {name: jnp.asarray(of)[place] for name, of in model.positions.items()}
+    points = Points(
+        columns["drift_time"], columns["s1_map"], columns["s2_map"], columns.get("field")
+    )
+    field = None
+    if points.field is not None:
+        field = points.field * (c["drift_field"] / model.constants["drift_field"])
     electrons, photons, energy = (jnp.zeros(capacity) for _ in range(3))
     for i, source in enumerate(sources):
-        e = _energies(keys[3 * i], source, capacity)
-        ne, nph = _quanta(keys[3 * i + 1], source.recoil, e, c)
+        energy_key, quanta_key = jax.random.split(keys[i])
+        e = _energies(energy_key, source, place)
+        ne, nph = _quanta(quanta_key, source.recoil, e, c, field)
         here = which == i
         electrons, photons = jnp.where(here, ne, electrons), jnp.where(here, nph, photons)
         energy = jnp.where(here, e, energy)
-
-    position_key, s1_key, s2_key = jax.random.split(place_key, 3)
-    place = jax.random.randint(position_key, (capacity,), 0, len(positions.drift_time))
-    points = Points(*(of[place] for of in positions))
     s1 = _s1(s1_key, photons, points.s1_map, c)
     s2 = _s2(s2_key, electrons, points, c)
-    (s1_low, s1_high), (s2_low, s2_high) = selection.raw_s1(points), selection.raw_s2(points)
-    kept = (s1 >= s1_low) & (s1 <= s1_high) & (s2 >= s2_low) & (s2 <= s2_high)
+    for i, of in enumerate(model.accidentals, start=len(sources)):
+        first, second = of.sample(keys[i], capacity)
+        s1, s2 = jnp.where(which == i, first, s1), jnp.where(which == i, second, s2)
+    kept = jax.random.uniform(kept_key, (capacity,)) < model.selection.accepted(s1, s2, points)
     kept &= jnp.arange(capacity) < n
     weight = jnp.where(n <= capacity, kept.astype(float), jnp.nan)
-    return Events({"s1": s1, "s2": s2, **points._asdict(), "energy": energy}, weight)
+    return Events({"s1": s1, "s2": s2, **columns, "energy": energy}, weight)
 
 
-def _energies(key: Array, source: Source, n: int) -> Array:
-    """keV, by the inverse of the distribution function."""
-    u = jax.random.uniform(key, (n,)) * (len(source.quantiles) - 1)
-    return jnp.interp(u, np.arange(len(source.quantiles)) * 1.0, source.quantiles)
+def _places(source: Source, u: Array) -> Array:
+    """The places at which events of a source happen, given uniform numbers (N,)."""
+    rate = source.below[:, -1] @ jnp.asarray(source.at_positions)
+    below = jnp.cumsum(rate)
+    found = jnp.searchsorted(below, u * below[-1], side="right").astype(int)
+    return jnp.minimum(found, len(rate) - 1)
 
 
-def _quanta(key: Array, recoil: Recoil, energy: Array, c: Constants) -> tuple[Array, Array]:
+def _energies(key: Array, source: Source, place: Array) -> Array:
+    """keV, by the inverse of the distribution function at each place (N,)."""
+    u = jax.random.uniform(key, place.shape)
+    grid, below = jnp.asarray(source.grid), jnp.asarray(source.below)
+    if source.rank == 1:
+        return jnp.interp(u * (len(grid) - 1), np.arange(len(grid)) * 1.0, grid)
+    share = jnp.asarray(source.at_positions)[:, place]
+
+    def at(j: Array) -> Array:
+        return jnp.sum(share * below[:, j], axis=0)
+
+    target = u * at(jnp.full(place.shape, len(grid) - 1))
+    low, high = jnp.zeros(place.shape, int), jnp.full(place.shape, len(grid) - 1)
+    for _ in range(len(grid).bit_length()):
+        middle = (low + high) // 2
+        under = at(middle) <= target
+        low, high = jnp.where(under, middle, low), jnp.where(under, high, middle)
+    first, last = at(low), at(high)
+    part = jnp.where(last > first, (target - first) / jnp.where(last > first, last - first, 1.0), 0)
+    return grid[low] + part * (grid[high] - grid[low])
+
+
+def _quanta(
+    key: Array, recoil: Recoil, energy: Array, c: Constants, field: Array | None
+) -> tuple[Array, Array]:
     """Electrons and photons of each deposit, (N,) each."""
     keys = jax.random.split(key, 4)
-    quanta = jax.vmap(lambda e: recoil.yields(e, c))(energy)
-    f = jax.vmap(lambda q: recoil.fluctuations(q, c))(quanta)
+    fields = jnp.broadcast_to(c["drift_field"] if field is None else field, energy.shape)
+
+    def means(e: Array, field: Array):
+        here = {**c, "drift_field": field}
+        quanta = recoil.yields(e, here)
+        return quanta, recoil.fluctuations(quanta, here)
+
+    quanta, f = jax.vmap(means)(energy, fields)
     share = 1.0 / (1.0 + quanta.excitons_per_ion)
     mean = share * quanta.total
     if recoil.nuclear:

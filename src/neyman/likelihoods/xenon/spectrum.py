@@ -130,36 +130,6 @@ class Spectrum:
         )
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class LowRank:
-    """A spectrum that depends on position or time: sum over b of c_b(position, time) phi_b(E).
-
-    Args:
-        basis: the spectra phi_b, B of them.
-        at_events: c_b of each observed event, (B, N).
-        at_places: c_b averaged over time at each cubature node of the fiducial volume, (B, K).
-
-    Raises:
-        InputError: shapes that do not match, or coefficients that are not finite.
-    """
-
-    basis: tuple[Spectrum, ...]
-    at_events: np.ndarray
-    at_places: np.ndarray
-
-    def __post_init__(self) -> None:
-        for name in ("at_events", "at_places"):
-            value = _numbers(f"low rank: {name}", getattr(self, name))
-            object.__setattr__(self, name, value)
-            if value.ndim != 2 or len(value) != len(self.basis):
-                problem = f"{name} of shape {value.shape} for {len(self.basis)} spectra"
-                raise InputError("low-rank spectrum", problem, "give one row a spectrum")
-
-    def total(self, volume: np.ndarray) -> float:
-        """Expected events, with the share `volume` (K,) of each cubature node."""
-        return float(np.array([s.total for s in self.basis]) @ self.at_places @ volume)
-
-
 def _alternating(first: np.ndarray, between: np.ndarray) -> np.ndarray:
     result = np.zeros(len(first) + len(between))
     result[::2], result[1::2] = first, between

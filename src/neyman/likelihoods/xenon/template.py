@@ -1,7 +1,7 @@
 """What comes for nothing from the same matrices: templates, hidden energies, acceptances.
 
-A template is mu with the selection replaced by cells: with B[j, ne] the probability that S2 falls
-into cell j, and A[i, nph] that S1 falls into cell i,
+A template is mu with the selection cut to cells: with B[j, ne] the probability that S2 is kept
+and falls into cell j, and A[i, nph] the same for S1 in cell i,
 
     expected[i, j] = sum_k w_k (A_k Q^T B_k^T)[i, j]
 
@@ -16,13 +16,15 @@ import numpy as np
 
 from neyman._jax import Array, jax, jnp
 from neyman.likelihoods.xenon.events import Events
+from neyman.likelihoods.xenon.expected import in_cells, interpolated
+from neyman.likelihoods.xenon.fields import field_shares
 from neyman.likelihoods.xenon.quanta import quanta_matrix
-from neyman.likelihoods.xenon.selection import Points
-from neyman.likelihoods.xenon.signals import density, within
+from neyman.likelihoods.xenon.signals import density
 from neyman.likelihoods.xenon.yields import Constants
 from neyman.parameters import unknown_name
 
 if TYPE_CHECKING:
+    from neyman.likelihoods.xenon.lattices import Lattice
     from neyman.likelihoods.xenon.model import EventModel
     from neyman.likelihoods.xenon.source import Source
 
@@ -45,54 +47,43 @@ def template(model: "EventModel", theta: Array, s1_edges: Array, s2_edges: Array
 
 def _by_place(model: "EventModel", theta: Array, s1_edges: Array, s2_edges: Array) -> Array:
     """Expected events in cells of S1 and S2 at each place, (S, K, n1, n2)."""
-    quanta, (c, _) = model.quanta(theta), model.at(theta)
-
-    def at_place(args: tuple) -> Array:
-        (place, share, s1_range, s2_range) = args
-        n1, n2 = len(s1_edges) - 1, len(s2_edges) - 1
-        n = max(n1, n2)
-        points = Points(*(jnp.full(n, value) for value in place))
-
-        def cells(edges: Array, low_high: tuple[Array, Array]):
-            inside = jnp.clip(edges, *low_high)
-            padded = jnp.concatenate([inside, jnp.full(n + 1 - len(edges), inside[-1])])
-            return within(padded[:-1], padded[1:])
-
-        b, a = model.signals(cells(s1_edges, s1_range), cells(s2_edges, s2_range), points, c)
-        b, a = b[:n2], a[:n1]
-        found = [a[:, : q.shape[1]] @ (b[:, : q.shape[0]] @ q).T for q in quanta]
-        return share * jnp.stack(found)
-
-    places = model.places
-    ranges = model.selection.raw_s1(places), model.selection.raw_s2(places)
-    return jnp.moveaxis(jax.lax.map(at_place, (places, model.volume, *ranges)), 0, 1)
+    c, rates = model.at(theta)
+    edges = jnp.asarray(s1_edges, float), jnp.asarray(s2_edges, float)
+    found = in_cells(model, model.quanta(theta), c, *edges)
+    first = len(model.sources)
+    factors = jnp.concatenate([jnp.ones(first), rates[first:]])
+    return factors[:, None, None, None] * found
 
 
 def asimov(model: "EventModel", theta: Array) -> Events:
     """The Asimov data: the middle of each cell of S1, S2 and place, weighted by its events."""
     s1_edges, s2_edges = edges(model, theta)
-    expected = jnp.sum(_by_place(model, theta, s1_edges, s2_edges), axis=0)
+    expected = _by_place(model, theta, s1_edges, s2_edges)
+    total = jnp.sum(expected, axis=0)
     s1 = 0.5 * (s1_edges[1:] + s1_edges[:-1])
     s2 = 0.5 * (s2_edges[1:] + s2_edges[:-1])
-    shape = expected.shape
+    shape = total.shape
 
     def spread(values: Array, axis: int) -> Array:
         broad = [None, None, None]
         broad[axis] = slice(None)
-        return jnp.broadcast_to(values[tuple(broad)], shape).reshape(-1)
+        return jnp.broadcast_to(jnp.asarray(values)[tuple(broad)], shape).reshape(-1)
 
-    columns = {name: spread(of, 0) for name, of in model.places._asdict().items()}
+    columns = {name: spread(of, 0) for name, of in model.places.columns.items()}
+    for source in model.sources:
+        if source.at_places is not None:
+            columns |= {n: spread(of, 0) for n, of in zip(source.columns, source.at_places)}
     columns |= {"s1": spread(s1, 1), "s2": spread(s2, 2)}
-    columns["energy"] = jnp.full(expected.size, jnp.nan)
-    weight, kept = jax.lax.top_k(expected.reshape(-1), min(ASIMOV_EVENTS, expected.size))
-    weight = weight * (jnp.sum(expected) / jnp.sum(weight))
+    columns["energy"] = jnp.full(total.size, jnp.nan)
+    weight, kept = jax.lax.top_k(total.reshape(-1), min(ASIMOV_EVENTS, total.size))
+    weight = weight * (jnp.sum(total) / jnp.sum(weight))
     return Events({name: of[kept] for name, of in columns.items()}, weight)
 
 
 def edges(model: "EventModel", theta: Array) -> tuple[Array, Array]:
     """Cells of S1 and S2, equal in their square roots, that hold what the model expects."""
     c, _ = model.at(theta)
-    electrons = max(source.shape[0] for source in model.sources)
+    electrons = max(at.step * at.shape[0] for source in model.sources for at in source.lattices)
     p = 1.0 + c["double_pe"]
     largest = p * c["g1_gas"] * c["electron_gain"] * c["extraction"] * electrons
     s1_high = jnp.minimum(model.selection.s1[1], p * model.photons)
@@ -107,33 +98,56 @@ def edges(model: "EventModel", theta: Array) -> tuple[Array, Array]:
 
 def energies_of(source: "Source") -> np.ndarray:
     """The energy nodes of a source, keV, (K,)."""
-    return np.concatenate([np.asarray(e) for e in source.energies])
+    return np.concatenate([np.asarray(e) for at in source.lattices for e in at.energies])
 
 
-def _each_energy(source: "Source", c: Constants, of_quanta: Callable[[Array], Array]) -> Array:
-    """`of_quanta(Q_E)` for every energy node E, weights left out, stacked."""
+def weights_of(source: "Source") -> np.ndarray:
+    """The events that each energy node stands for, of each basis spectrum, (B, K)."""
+    every = [np.asarray(w) for at in source.lattices for w in at.weights]
+    return np.concatenate(every, axis=1)
+
+
+def _each_energy(
+    model: "EventModel", source: "Source", c: Constants, of: Callable[[Array, "Lattice"], Array]
+) -> Array:
+    """`of(Q_E, lattice)` for every energy node E, weights left out, stacked; Q_E (F, ne, nph)."""
     found = []
-    for energies, window in zip(source.energies, source.windows):
+    for lattice in source.lattices:
+        for energies, window in zip(lattice.energies, lattice.windows):
 
-        def at(energy, window=window):
-            panel = ((energy[None], jnp.ones(1), window),)
-            return of_quanta(quanta_matrix(source.recoil, panel, source.shape, c))
+            def at(energy, window=window, lattice=lattice):
+                panel = ((energy[None], jnp.ones(1), window),)
 
-        found.append(jax.lax.map(at, jnp.asarray(energies)))
+                def one(field):
+                    here = {**c, "drift_field": field}
+                    return quanta_matrix(
+                        source.recoil, panel, lattice.shape, here, step=lattice.step
+                    )
+
+                return of(jax.lax.map(one, model.fields(c)), lattice)
+
+            found.append(jax.lax.map(at, jnp.asarray(energies)))
     return jnp.concatenate(found)
 
 
 def acceptance(model: "EventModel", theta: Array, name: str) -> tuple[Array, Array]:
-    """Of the source `name`: its energy nodes in keV and the share of deposits that is kept."""
+    """Of the source `name`: its energy nodes in keV and the share of deposits that is kept, the
+    band of the selection left out."""
     source, (c, _) = _named(model, name), model.at(theta)
-    s1, s2 = model.selection.raw_s1(model.places), model.selection.raw_s2(model.places)
-    b, a = model.signals(within(*s1), within(*s2), model.places, c)
+    places, selection = model.places, model.selection
+    s1, s2 = selection.s1_law(places), selection.s2_law(places)
+    signals = {at.step: model.signals(s1, s2, places, c, at.step) for at in source.lattices}
+    shares = field_shares(places.field, model.fields(c))
+    volume = jnp.asarray(model.volume)
+    if source.at_places is not None:
+        here = source.below[:, -1] @ jnp.asarray(source.at_places)
+        volume = volume * here / (volume @ here)
 
-    def kept(q: Array) -> Array:
-        rows, columns = q.shape
-        return model.volume @ jnp.sum((b[:, :rows] @ q) * a[:, :columns], axis=1)
+    def kept(q: Array, lattice: "Lattice") -> Array:
+        b, a = signals[lattice.step]
+        return volume @ interpolated(b, q, a, shares)
 
-    return jnp.asarray(energies_of(source)), _each_energy(source, c, kept)
+    return jnp.asarray(energies_of(source)), _each_energy(model, source, c, kept)
 
 
 def hidden_energy(
@@ -141,17 +155,24 @@ def hidden_energy(
 ) -> tuple[Array, Array]:
     """Of the source `name`: its energy nodes in keV, (K,), and for each event the probability
     of each, (N, K), had the event come from that source."""
+    from neyman.likelihoods.xenon.model import points_of
+
     source, (c, _) = _named(model, name), model.at(theta)
-    of = events.columns
-    points = Points(of["drift_time"], of["s1_map"], of["s2_map"])
-    b, a = model.signals(density(of["s1"]), density(of["s2"]), points, c)
+    of, points = events.columns, points_of(events.columns)
+    s1, s2 = density(of["s1"]), density(of["s2"])
+    signals = {at.step: model.signals(s1, s2, points, c, at.step) for at in source.lattices}
+    shares = field_shares(points.field, model.fields(c))
 
-    def rate(q: Array) -> Array:
-        rows, columns = q.shape
-        return jnp.sum((b[:, :rows] @ q) * a[:, :columns], axis=1)
+    def rate(q: Array, lattice: "Lattice") -> Array:
+        b, a = signals[lattice.step]
+        return interpolated(b, q, a, shares)
 
-    weights = jnp.concatenate([jnp.asarray(w) for w in source.weights])
-    joint = _each_energy(source, c, rate).T * weights[None]
+    weights = jnp.asarray(weights_of(source))
+    if source.at_places is None:
+        mine = jnp.broadcast_to(weights[0], (len(of["s1"]), weights.shape[1]))
+    else:
+        mine = jnp.stack([of[column] for column in source.columns], axis=1) @ weights
+    joint = _each_energy(model, source, c, rate).T * mine
     return jnp.asarray(energies_of(source)), joint / jnp.sum(joint, axis=1, keepdims=True)
 
 
