@@ -16,8 +16,8 @@ The golden intervals are those of 1.02 million HMC draws. The exact ones come wi
 the marginal density of mu by importance sampling of the other 94 parameters at 65 values of mu
 (tests/simulators/test_toy_marginal.py), to 0.004, 0.002 and 0.0013; the golden 1.246 is 0.010 below
 the exact 1.256. The ends of 99.73 % of 256,000 draws have errors of 0.011 and 0.008 (64 chains in
-eight groups): a million times 0.00135 is not much, and near the wall at low mu, where an expected
-yield reaches 0, chains move slowly: 39,000 of 256,000 draws are effective for the probability there.
+eight groups): 350 of them lie beyond either end, and low mu is left slowly, so that for the
+probability below the lower end only 39,000 draws are effective (above the upper one 171,000).
 """
 
 import json
