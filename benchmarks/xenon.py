@@ -120,7 +120,9 @@ def measure_evaluations(kind: str) -> dict[str, Any]:
         return lambda: jax.block_until_ready(function(*args))
 
     log_prob = jax.jit(lambda like, t: like.log_prob(t))
-    rates = jax.jit(lambda like, q, t: like.model.rates_given(q, t, like.data.main))
+    rates = jax.jit(
+        lambda like, q, t: like.model.source_rates(q, like.model.at(t)[0], like.data.main.columns)
+    )
     quanta = jax.jit(lambda like, t: like.model.quanta(t))
     first = spent(ready(value_and_gradient, like, theta))
     gradient = typical(ready(value_and_gradient, like, theta), seconds=3.0)
