@@ -79,14 +79,17 @@ def likelihood(kind, c, names, yields):
     return jax.tree.map(jnp.asarray, model).observe(Data(events, jnp.zeros(0)))
 
 
-@quick_jit
-def values(like, theta):
+def both(like, theta):
+    """log L and mu."""
     return jnp.stack([like.log_prob(theta), jnp.sum(like.model.expected_events(theta))])
+
+
+values = quick_jit(both)
 
 
 @quick_jit
 def gradients(like, theta):
-    _, back = jax.vjp(lambda t: values.__wrapped__(like, t), theta)
+    _, back = jax.vjp(lambda t: both(like, t), theta)
     return jax.vmap(lambda row: back(row)[0])(jnp.eye(2))
 
 
