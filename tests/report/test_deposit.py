@@ -133,7 +133,16 @@ def test_hepdata_accepts_the_folder(folder):
 
 
 @pytest.mark.parametrize(
-    "text", ["- a: [b, 'c'] # d", "yes", "1e5", "~", "é\u2028\x85\t\\", "...\n---\n&x *y !!z"]
+    "text",
+    [
+        "- a: [b, 'c'] # d",
+        "yes",
+        "1e5",
+        "~",
+        "é\u2028\x85\t\\",
+        "😀😀\x7f\\ud83d\\ude00",
+        "...\n---\n&x *y !!z",
+    ],
 )
 def test_yaml_reads_what_was_written(described, text):
     assert submission(hepdata(described({"description": text}), {text: text}))[0] == {
