@@ -16,14 +16,15 @@ from neyman.results.base import finite
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """What is drawn, and by which function of `neyman.plots`."""
+    """What is drawn, or a function that makes it, and by which function of `neyman.plots`."""
 
     subject: Any
     function: str = "plot"
 
     def draw(self, path: str | pathlib.Path) -> None:
         plots = importlib.import_module("neyman.plots")  # takes half a second
-        getattr(plots, self.function)(self.subject, path)
+        subject = self.subject() if callable(self.subject) else self.subject
+        getattr(plots, self.function)(subject, path)
 
 
 @dataclasses.dataclass(frozen=True)

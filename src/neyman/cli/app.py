@@ -64,12 +64,19 @@ def _options(
 def show(
     *,
     every: Annotated[bool, typer.Option("--all", help="List every parameter and channel.")] = False,
+    workspace: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write templates of a .toml model as a workspace."),
+    ] = None,
 ) -> None:
     """What is in a file: channels, parameters, digest.
 
-    With what is legal but suspicious in it.
+    With what is legal but suspicious in it. Plots of a model of events, with the events: bands
+    in S1 and S2, energies, acceptance.
 
     Example: neyman show workspace.json.gz --all
+
+    Example: neyman show search.toml --data events.csv --plot bands.png --workspace binned.json
     """
 
 
@@ -84,8 +91,8 @@ def fit(
 ) -> None:
     """Maximum likelihood: values, errors, covariance.
 
-    Plots: pulls, correlation, and where asked for impacts and yields; --plot pulls.pdf
-    --plot correlation=matrix.pdf, and all of them in --out.
+    Plots: pulls, correlation, and where asked for impacts and yields; of events also bands,
+    energies and acceptance; --plot pulls.pdf --plot correlation=matrix.pdf, and all in --out.
 
     Example: neyman fit workspace.json --fix mu=0 --json
     """

@@ -11,12 +11,13 @@ compared by this, not by their loss.
 """
 
 import dataclasses
-from collections.abc import Callable
 
+import equinox as eqx
 import numpy as np
 
-from neyman._jax import Array, Scalar, jax, jnp
+from neyman._jax import Array, jax, jnp
 from neyman.likelihoods.surrogate.gaussian import Gaussian
+from neyman.likelihoods.surrogate.network import Residual, mean_residual
 from neyman.likelihoods.surrogate.points import Points
 from neyman.parameters import Parameters
 
@@ -60,14 +61,23 @@ def curves_of(points: Points, gaussian: Gaussian, parameters: Parameters) -> Cur
     return Curve(gaussian.y(chosen.theta), t, np.concatenate(frees))
 
 
-def error_on_t(residual: Callable[[Array], Scalar], gaussian: Gaussian, curve: Curve) -> np.ndarray:
-    """t_mu(surrogate) - t_mu at each point of the curves, (C,)."""
-    slope, to_y = jnp.asarray(gaussian.slope), jnp.asarray(gaussian.to_y)
+def error_on_t(residuals: tuple[Residual, ...], gaussian: Gaussian, curve: Curve) -> np.ndarray:
+    """t_mu(surrogate) - t_mu at each point of the curves, (C,), for the mean of the residuals."""
+    if not len(curve.t):
+        return np.zeros(0)
+    given = (gaussian.slope, gaussian.to_y, curve.y, curve.t, curve.free)
+    return np.asarray(_errors(residuals, *map(jnp.asarray, given)))
 
+
+@eqx.filter_jit
+def _errors(
+    residuals: tuple[Residual, ...], slope: Array, to_y: Array, y: Array, t: Array, free: Array
+) -> Array:
     def minus(y):
-        return 0.5 * y @ y - slope @ y - residual(y)
+        return 0.5 * y @ y - slope @ y - mean_residual(residuals, y)
 
-    def one(y, t, free):
+    def one(row):
+        y, t, free = row
         value, gradient = jax.value_and_grad(minus)(y)
         g = jnp.where(free, to_y @ gradient, 0.0)
         hessian = to_y @ jax.hessian(minus)(y) @ to_y.T
@@ -75,7 +85,4 @@ def error_on_t(residual: Callable[[Array], Scalar], gaussian: Gaussian, curve: C
         h = jnp.where(pairs, hessian, 0.0) + jnp.diag(jnp.where(free, 0.0, 1.0))
         return 2.0 * value - g @ jnp.linalg.solve(h, g) - t
 
-    if not len(curve.t):
-        return np.zeros(0)
-    many = jax.jit(lambda *a: jax.lax.map(lambda row: one(*row), a, batch_size=16))
-    return np.asarray(many(*map(jnp.asarray, (curve.y, curve.t, curve.free))))
+    return jax.lax.map(one, (y, t, free), batch_size=16)

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 import equinox as eqx
 import numpy as np
 
-from neyman._jax import Array, Scalar
 from neyman.io.onnx.build import Builder
 from neyman.io.onnx.graph import Graph
 from neyman.learn.networks import ResidualMLP
@@ -31,11 +30,6 @@ class Head:
 
     gaussian: Gaussian
     residuals: tuple[Residual, ...]
-
-    def residual(self, y: Array) -> Scalar:
-        """The mean of the residuals at y (F,), in float64."""
-        values = [as_float64(r)(y) for r in self.residuals]
-        return sum(values[1:], values[0]) / len(values)
 
 
 def graph_of(

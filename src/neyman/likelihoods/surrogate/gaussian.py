@@ -24,6 +24,8 @@ from neyman.status import InputError
 
 SOFTEST = 1e-6
 """Curvatures below this part of the largest, in units of the diagonal, are taken for as much."""
+MOST_NUMBERS = 500_000_000
+"""In a least-squares fit."""
 
 
 class Gaussian(NamedTuple):
@@ -78,36 +80,37 @@ def gaussian_at_maximum(like: Likelihood, points: Points) -> Gaussian:
 
 
 def gaussian_of_values(points: Points) -> Gaussian:
-    """The Gaussian of points without gradients: centre at the highest one, H the inverse of the
-    covariance of the points within reach, weighted by their likelihood."""
+    """The Gaussian of points without gradients: centre at the highest one, slope and curvature by
+    least squares, in which deep points count less."""
     best = int(np.argmax(points.log_prob))
     theta, top = points.theta[best], float(points.log_prob[best])
-    n, p = points.theta.shape
     floats = np.flatnonzero(np.ptp(points.theta, axis=0) > 0)
-    if n < 2 * (len(floats) + 1):
-        problem = f"{n} are too few for {len(floats)} parameters"
-        raise InputError("points", problem, f"give {2 * (len(floats) + 1)} or more")
+    n, f = len(points), len(floats)
+    least = 2 * (f + f * (f + 1) // 2)
+    if f == 0 or n < least:
+        problem = f"{n} are too few for {f} parameters that vary"
+        raise InputError("points", problem, f"give {max(least, 10)} or more")
+    if n * least > MOST_NUMBERS:
+        raise InputError("points", f"{n:,} of {f} parameters are too many", "give fewer")
     scale = np.std(points.theta[:, floats], axis=0)
-    hessian = _fitted_curvature((points.theta[:, floats] - theta[floats]) / scale,
-                                points.log_prob - top) / np.outer(scale, scale)  # fmt: skip
-    order = np.arange(len(floats))
-    return _whitened(theta, top, np.zeros(p), hessian, floats, order)
+    x = (points.theta[:, floats] - theta[floats]) / scale
+    slope, hessian = _fitted(x, points.log_prob - top)
+    gradient = np.zeros(len(theta))
+    gradient[floats] = slope / scale
+    hessian = raised(hessian / np.outer(scale, scale))
+    return _whitened(theta, top, gradient, hessian, floats, np.arange(f))
 
 
-def _fitted_curvature(x: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """H of value ~ b.x - x.H x/2 by least squares with weights that fall with depth, or where
-    there are too few points for that the inverse covariance of the points."""
-    n, f = x.shape
+def _fitted(x: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """b and H of value ~ b.x - x.H x/2."""
+    f = x.shape[1]
     i, j = np.triu_indices(f)
-    columns = f + len(i)
-    if n < 2 * columns or n * columns > 200_000_000:
-        return raised(np.linalg.inv(np.cov(x.T).reshape(f, f) + 1e-9 * np.eye(f)))
     weight = 1.0 / (1.0 - value / (1.0 + 0.5 * f))
     design = np.concatenate([x, -x[:, i] * x[:, j] * np.where(i == j, 0.5, 1.0)], axis=1)
     found = np.linalg.lstsq(design * weight[:, None], value * weight, rcond=None)[0]
     hessian = np.zeros((f, f))
     hessian[i, j] = hessian[j, i] = found[f:]
-    return raised(hessian)
+    return found[:f], hessian
 
 
 def _positive(found: Derivatives, information: Array | None, floats: np.ndarray) -> np.ndarray:

@@ -28,12 +28,24 @@ class Residual(eqx.Module):
     """u (k,) -> (1 + 2F,)"""
     scale: Array
     """Of the coefficients, (1 + 2F,); not trained."""
+    level: bool = eqx.field(static=True)
+    """Whether the slope at y = 0 is known to be 0, as it is where the source has gradients."""
 
-    def __init__(self, start: np.ndarray, scale: np.ndarray, *, width: int, depth: int, key: Array):
+    def __init__(
+        self,
+        start: np.ndarray,
+        scale: np.ndarray,
+        *,
+        width: int,
+        depth: int,
+        key: Array,
+        level: bool = True,
+    ):
         f, k = start.shape
         self.directions = jnp.asarray(start, dtype=jnp.float32)
         self.coefficients = ResidualMLP(k, 1 + 2 * f, width=width, depth=depth, key=key)
         self.scale = jnp.asarray(scale, dtype=jnp.float32)
+        self.level = level
 
     def free(self, y: Array) -> Scalar:
         """s(y), not anchored."""
@@ -42,8 +54,9 @@ class Residual(eqx.Module):
         return c[0] + c[1 : 1 + f] @ y + c[1 + f :] @ (y * y)
 
     def anchor(self) -> tuple[Scalar, Array]:
-        """s(0) and grad s(0), (F,)."""
-        return jax.value_and_grad(self.free)(jnp.zeros_like(self.directions[:, 0]))
+        """s(0) and grad s(0), (F,), or 0 for the latter if it is not to be subtracted."""
+        origin = jnp.zeros_like(self.directions[:, 0])
+        return jax.value_and_grad(self.free)(origin) if self.level else (self.free(origin), origin)
 
     def __call__(self, y: Array) -> Scalar:
         value, slope = self.anchor()
@@ -93,3 +106,15 @@ def coefficient_scale(r: np.ndarray, slope: np.ndarray | None, f: int) -> np.nda
 def as_float64(residual: Residual) -> Residual:
     """The same function without the rounding of float32."""
     return jax.tree.map(lambda a: jnp.asarray(a, dtype=float), residual)
+
+
+def mean_residual(residuals: tuple[Residual, ...], y: Array) -> Scalar:
+    """The mean of several at y (F,), in float64."""
+    values = [as_float64(residual)(y) for residual in residuals]
+    return sum(values[1:], values[0]) / len(values)
+
+
+@eqx.filter_jit
+def mean_square_error(residuals: tuple[Residual, ...], y: Array, r: Array) -> Scalar:
+    """Of their mean, over y (N, F) where it should be r (N,)."""
+    return jnp.mean((jax.vmap(lambda one: mean_residual(residuals, one))(y) - r) ** 2)

@@ -25,6 +25,7 @@ from neyman.likelihoods.surrogate.network import (
     Sobolev,
     active_directions,
     coefficient_scale,
+    mean_square_error,
 )
 from neyman.likelihoods.surrogate.points import Points
 from neyman.model import Likelihood
@@ -122,7 +123,14 @@ def learn(
     curve = curves_of(points, gaussian, parameters)
 
     def make(one: Array) -> Residual:
-        return Residual(start, scale, width=settings.width, depth=settings.depth, key=one)
+        return Residual(
+            start,
+            scale,
+            width=settings.width,
+            depth=settings.depth,
+            key=one,
+            level=slope is not None,
+        )
 
     networks, names, histories, notes = [], [], [], []
     weights = settings.weights if slope is not None else (0.0,)
@@ -161,12 +169,12 @@ def learn(
 def _mean_error(head: Head, curve: Curve) -> float:
     if not len(curve.t):
         return math.nan
-    return float(np.mean(np.abs(error_on_t(head.residual, head.gaussian, curve))))
+    return float(np.mean(np.abs(error_on_t(head.residuals, head.gaussian, curve))))
 
 
 def _mean_square(head: Head, held: Sequence[np.ndarray]) -> float:
     y, r = (jnp.asarray(a, dtype=float) for a in held[:2])
-    return float(jnp.mean((jax.jit(jax.vmap(head.residual))(y) - r) ** 2))
+    return float(mean_square_error(head.residuals, y, r))
 
 
 def _directions(slope: np.ndarray | None, f: int) -> int:
