@@ -12,6 +12,7 @@ import pytest
 
 import neyman
 from neyman.plots import plot, plot_correlation
+from neyman.plots.limit import _falling
 from neyman.plots.style import text
 from neyman.plots.yields import _poisson_interval
 from neyman.results import Fit, Impacts, Interval, Limit, Scan, Yields
@@ -443,3 +444,11 @@ def test_the_status_is_told(limit):
     said = words(plot(dataclasses.replace(limit, notes=notes))).replace("\n", " ")
     assert f"failed: {Status.NO_ROOT.message}: median limit (and 1 more)" in said
     assert f"warning: {Status.FEW_EVENTS.message}: 0.5 events" in said
+
+
+def test_curves_from_toys_never_rise():
+    mu = np.array([0.3, 0.1, 0.2, 0.4, 0.5])
+    smooth = _falling(mu, np.array([0.12, 0.5, 0.1, 0.0, np.nan]))
+    np.testing.assert_allclose(smooth[:3], [0.11, 0.5, 0.11])
+    assert 0.0 < smooth[3] < 1e-3
+    assert np.isnan(smooth[4])

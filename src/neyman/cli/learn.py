@@ -50,7 +50,24 @@ def learn_from(source: Source, to: str, resume: str | None) -> Answer:
         digests |= read_source.digests
         made = learn_surrogate(read_source.like, job, file=to, folder=resume)
     made.surrogate.write(to)
-    return answer(made.result, source, digests)
+    done = answer(made.result, source, digests)
+    return carded(done, to, made.result.validation, made.result.history)
+
+
+def carded(
+    done: Answer, onnx: str, validation: dict[str, Any], history: dict[str, Any] | None = None
+) -> Answer:
+    """The answer whose folder gets the card of a surrogate."""
+
+    def fill(folder: pathlib.Path) -> None:
+        from neyman.report import surrogate_card
+
+        made = done.result.provenance
+        surrogate_card.write(
+            folder / surrogate_card.FOLDER, onnx, validation, history, provenance=made
+        )
+
+    return dataclasses.replace(done, fill=fill)
 
 
 @typing.final
@@ -95,4 +112,4 @@ def compare(
     exact = jax.tree.map(jnp.asarray, theirs.like)
     found = validate(exact, like, [name], key=source.seed or 0, level=level, folder=resume)
     result = Comparison(validation=found, notes=(), provenance=provenance_of(like, source.seed))
-    return answer(result, source, given.digests | theirs.digests)
+    return carded(answer(result, source, given.digests | theirs.digests), source.file, found)

@@ -14,7 +14,7 @@ NOTHING = 1e-6
 
 def domain_notes(like: Likelihood, thetas: np.ndarray) -> tuple[Note, ...]:
     """A note where some of thetas, (N, P), lie outside; which parameters leave the domain."""
-    if not len(thetas):
+    if not len(thetas) or type(like).outside is Likelihood.outside:  # known everywhere
         return ()
     found = like.outside(thetas)
     if not found.rows.any():

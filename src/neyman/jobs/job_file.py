@@ -19,7 +19,7 @@
     [validation]                         # see `jobs.validate.Budget`
     draws = 8000
 
-    [about]                              # text for the file and its card
+    [about]                              # text for the file and its card: see `report.about`
     title = "..."
     authors = "..."
     licence = "CC-BY-4.0"
@@ -46,6 +46,7 @@ from neyman.io.bounded import Pathlike, read_raw
 from neyman.jobs.validate import Budget
 from neyman.likelihoods.surrogate.train import Settings
 from neyman.parameters import Parameter, Parameters
+from neyman.report.about import check_about
 from neyman.status import InputError
 
 MAX_BYTES = 256 * 1024
@@ -142,6 +143,7 @@ def _check(job: Job, name: str) -> None:
             raise InputError(f"{name}: {key}", f"is {value}", f"give {low} to {high:,}")
     if not 0 < job.level < 1:
         raise InputError(f"{name}: level", f"is {job.level:g}", "give a number between 0 and 1")
+    check_about(job.about, f"{name}: about")
     _ = job.settings, job.budget
 
 

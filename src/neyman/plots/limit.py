@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import scipy.interpolate
+import scipy.optimize
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -29,6 +30,8 @@ from neyman.plots.style import (
 )
 from neyman.results import Limit, Test
 
+LEAST = 1e-4
+"""CLs is drawn no lower."""
 BANDS = ((0, 4, TWO_SIGMA, r"Expected $\pm2\sigma$"), (1, 3, ONE_SIGMA, r"Expected $\pm1\sigma$"))
 
 
@@ -37,7 +40,10 @@ def draw_limit(result: Limit, labels: Mapping[str, str] | None = None) -> Figure
     figure = new_figure(5.6, 4.2)
     axes = figure.subplots()
     mu, alpha = result.scanned, 1.0 - result.level
-    expected = result.cls_expected.reshape(len(mu), 5)
+    expected, seen = result.cls_expected.reshape(len(mu), 5), result.cls_observed
+    if result.method == "toys":
+        expected = np.column_stack([_falling(mu, expected[:, k]) for k in range(5)])
+        seen = _falling(mu, seen)
     grid = _grid(mu)
     profile = result.method == "profile"  # then there is nothing expected, and CLs+b for CLs
     name = "CLs+b" if profile else "CLs"
@@ -49,7 +55,7 @@ def draw_limit(result: Limit, labels: Mapping[str, str] | None = None) -> Figure
     observed = f"Observed (limit {number(result.observed)})"
     if not profile:
         axes.plot(grid, _curve(grid, mu, expected[:, 2]), ls="--", **style, label=median)
-    axes.plot(grid, _curve(grid, mu, result.cls_observed), **style, label=observed)
+    axes.plot(grid, _curve(grid, mu, seen), **style, label=observed)
     axes.plot(*_seen(mu, result.cls_observed), "o", color=BLACK, ms=2.5)
     axes.axhline(alpha, color=VERMILION, lw=1.0, ls="-.")
     note = f"{name} = {alpha:.3g}"
@@ -87,6 +93,17 @@ def _curve(grid: np.ndarray, mu: np.ndarray, cls: np.ndarray) -> np.ndarray:
         return np.full_like(grid, np.nan)
     logs = np.log(cls[seen][first])
     return np.exp(scipy.interpolate.PchipInterpolator(x, logs, extrapolate=False)(grid))
+
+
+def _falling(mu: np.ndarray, cls: np.ndarray) -> np.ndarray:
+    """CLs from toys without its fluctuations: the closest values that never rise with mu, at
+    least `LEAST` so that a logarithm exists; NaN stays NaN."""
+    smooth = np.full(cls.shape, np.nan)
+    seen = np.flatnonzero(finite(mu, cls))
+    seen = seen[np.argsort(mu[seen], kind="stable")]
+    if len(seen):
+        smooth[seen] = scipy.optimize.isotonic_regression(cls[seen], increasing=False).x
+    return np.maximum(smooth, LEAST)
 
 
 def _mark(axes: Axes, result: Limit, alpha: float) -> None:

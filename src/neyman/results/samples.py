@@ -125,7 +125,7 @@ class Samples(Result):
         """
         if sum(getattr(self, name).nbytes for name in PACKED) > MOST_BYTES:
             problem = f"{self.draws.size:,} numbers are too many for a JSON file"
-            raise InputError(str(path), problem, "keep them with sample(..., folder=)")
+            raise InputError(str(path), problem, "keep them with sample(..., workplace=)")
         data = encode({name: getattr(self, name) for name in PACKED}, LABEL)
         light: dict[str, Any] = dict.fromkeys(PACKED, np.zeros(0))
         light["packed"] = base64.b64encode(data).decode()

@@ -11,7 +11,7 @@ accepted with 0.93, leapfrog steps of 0.5 with 0.82.
 
 With unit covariance all directions turn back after the same time pi, and a trajectory is looked
 at after 1, 3, 7, 15, ... steps only. One that ends just short of pi is doubled, and overshoots.
-So the adapted step is changed to the nearest one below 5/4 of it with which 2^k - 1 steps take
+So the adapted step is changed to the nearest one below 7/5 of it with which 2^k - 1 steps take
 the time 3.5.
 
 The draw t of chain c has the key fold_in(fold_in(key, c), t).
@@ -99,8 +99,8 @@ def _warmed(
 
 
 def _tuned(step: float) -> float:
-    """The largest TURN/(2^k - 1) that is not above 5/4 of the step."""
-    return next(t for k in range(1, 12) if (t := TURN / (2**k - 1)) <= 1.25 * step or k == 11)
+    """The largest TURN/(2^k - 1) that is not above 7/5 of the step."""
+    return next(t for k in range(1, 12) if (t := TURN / (2**k - 1)) <= 1.4 * step or k == 11)
 
 
 def gaussian_at_maximum(posterior: Posterior) -> tuple[np.ndarray, np.ndarray]:
