@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neyman._jax import Array, jax, jnp
+from neyman.likelihoods.xenon.asimov import ranges
 from neyman.likelihoods.xenon.events import Events
 from neyman.likelihoods.xenon.expected import in_cells, interpolated
-from neyman.likelihoods.xenon.fields import field_shares
 from neyman.likelihoods.xenon.quanta import quanta_matrix
+from neyman.likelihoods.xenon.selection import points_of
 from neyman.likelihoods.xenon.signals import density
 from neyman.likelihoods.xenon.yields import Constants
 from neyman.parameters import unknown_name
@@ -28,10 +29,8 @@ if TYPE_CHECKING:
     from neyman.likelihoods.xenon.model import EventModel
     from neyman.likelihoods.xenon.source import Source
 
-ASIMOV_CELLS = (24, 24)
-"""Cells in S1 and in S2 of the Asimov data."""
-ASIMOV_EVENTS = 1024
-"""The fullest cells are kept, with the weight of all."""
+CELLS = 24
+"""In S1, and in S2, that tell a signal from what it is sought among."""
 
 
 def template(model: "EventModel", theta: Array, s1_edges: Array, s2_edges: Array) -> Array:
@@ -42,56 +41,20 @@ def template(model: "EventModel", theta: Array, s1_edges: Array, s2_edges: Array
         theta: where, (P,).
         s1_edges: increasing, in PE, (n1 + 1,); `s2_edges` likewise, (n2 + 1,).
     """
-    return jnp.sum(_by_place(model, theta, s1_edges, s2_edges), axis=1)
-
-
-def _by_place(model: "EventModel", theta: Array, s1_edges: Array, s2_edges: Array) -> Array:
-    """Expected events in cells of S1 and S2 at each place, (S, K, n1, n2)."""
     c, rates = model.at(theta)
-    edges = jnp.asarray(s1_edges, float), jnp.asarray(s2_edges, float)
-    found = in_cells(model, model.quanta(theta), c, *edges)
-    first = len(model.sources)
-    factors = jnp.concatenate([jnp.ones(first), rates[first:]])
-    return factors[:, None, None, None] * found
-
-
-def asimov(model: "EventModel", theta: Array) -> Events:
-    """The Asimov data: the middle of each cell of S1, S2 and place, weighted by its events."""
-    s1_edges, s2_edges = edges(model, theta)
-    expected = _by_place(model, theta, s1_edges, s2_edges)
-    total = jnp.sum(expected, axis=0)
-    s1 = 0.5 * (s1_edges[1:] + s1_edges[:-1])
-    s2 = 0.5 * (s2_edges[1:] + s2_edges[:-1])
-    shape = total.shape
-
-    def spread(values: Array, axis: int) -> Array:
-        broad = [None, None, None]
-        broad[axis] = slice(None)
-        return jnp.broadcast_to(jnp.asarray(values)[tuple(broad)], shape).reshape(-1)
-
-    columns = {name: spread(of, 0) for name, of in model.places.columns.items()}
-    for source in model.sources:
-        if source.at_places is not None:
-            columns |= {n: spread(of, 0) for n, of in zip(source.columns, source.at_places)}
-    columns |= {"s1": spread(s1, 1), "s2": spread(s2, 2)}
-    columns["energy"] = jnp.full(total.size, jnp.nan)
-    weight, kept = jax.lax.top_k(total.reshape(-1), min(ASIMOV_EVENTS, total.size))
-    weight = weight * (jnp.sum(total) / jnp.sum(weight))
-    return Events({name: of[kept] for name, of in columns.items()}, weight)
+    cells = jnp.asarray(s1_edges, float), jnp.asarray(s2_edges, float)
+    found = jnp.sum(in_cells(model, model.quanta(theta), c, *cells), axis=1)
+    return (
+        jnp.concatenate([jnp.ones(len(model.sources)), rates[len(model.sources) :]])[:, None, None]
+        * found
+    )
 
 
 def edges(model: "EventModel", theta: Array) -> tuple[Array, Array]:
     """Cells of S1 and S2, equal in their square roots, that hold what the model expects."""
-    c, _ = model.at(theta)
-    electrons = max(at.step * at.shape[0] for source in model.sources for at in source.lattices)
-    p = 1.0 + c["double_pe"]
-    largest = p * c["g1_gas"] * c["electron_gain"] * c["extraction"] * electrons
-    s1_high = jnp.minimum(model.selection.s1[1], p * model.photons)
-    s2_high = jnp.minimum(model.selection.s2[1], 1.2 * largest * jnp.max(model.places.s2_map))
-    ranges = (model.selection.s1[0], s1_high), (model.selection.s2[0], s2_high)
     first, second = (
-        jnp.linspace(jnp.sqrt(low), jnp.sqrt(high), n + 1) ** 2
-        for (low, high), n in zip(ranges, ASIMOV_CELLS)
+        jnp.linspace(jnp.sqrt(low), jnp.sqrt(high), CELLS + 1) ** 2
+        for low, high in ranges(model, theta)
     )
     return first, second
 
@@ -137,7 +100,7 @@ def acceptance(model: "EventModel", theta: Array, name: str) -> tuple[Array, Arr
     places, selection = model.places, model.selection
     s1, s2 = selection.s1_law(places), selection.s2_law(places)
     signals = {at.step: model.signals(s1, s2, places, c, at.step) for at in source.lattices}
-    shares = field_shares(places.field, model.fields(c))
+    shares = model.field_shares(places)
     volume = jnp.asarray(model.volume)
     if source.at_places is not None:
         here = source.below[:, -1] @ jnp.asarray(source.at_places)
@@ -155,13 +118,11 @@ def hidden_energy(
 ) -> tuple[Array, Array]:
     """Of the source `name`: its energy nodes in keV, (K,), and for each event the probability
     of each, (N, K), had the event come from that source."""
-    from neyman.likelihoods.xenon.model import points_of
-
     source, (c, _) = _named(model, name), model.at(theta)
     of, points = events.columns, points_of(events.columns)
     s1, s2 = density(of["s1"]), density(of["s2"])
     signals = {at.step: model.signals(s1, s2, points, c, at.step) for at in source.lattices}
-    shares = field_shares(points.field, model.fields(c))
+    shares = model.field_shares(points)
 
     def rate(q: Array, lattice: "Lattice") -> Array:
         b, a = signals[lattice.step]
