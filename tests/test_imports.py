@@ -20,7 +20,7 @@ LAYERS = (
     ("_jax",),
     ("status", "parameters"),
     ("io", "execute", "learn"),
-    ("auxiliary", "model", "joint", "results"),
+    ("auxiliary", "model", "joint", "reparametrised", "results"),
     ("likelihoods", "simulators"),
     ("inference",),
     ("contours",),

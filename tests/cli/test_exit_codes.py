@@ -85,7 +85,7 @@ BAD = {
     "limit {ws} --plot band.bmp": "use .png, .pdf or .svg",
     "limit {ws} --plot nowhere/band.png": "its folder does not exist",
     "limit {ws} --plot pulls=band.png": "known are limit",
-    "show {ws} --plot show.png": "show has no plot",
+    "show {ws} --plot show.png": "are of single events",
     "fit {ws} --out nowhere/results": "create the folder first",
     "fit {ws} --out {ws}": "is a file; name a folder to write to",
     "fit {ws} --out .": "something else than an earlier result",

@@ -5,6 +5,8 @@ import functools
 import numpy as np
 
 from neyman._jax import jax, jnp
+from neyman.inference.fit import fit
+from neyman.inference.reduce import reduce
 from neyman.likelihoods.counting import counting, gaussian, on_off
 from neyman.likelihoods.load import load
 from neyman.likelihoods.xenon.assemble import event_model
@@ -117,6 +119,14 @@ def _events() -> ObservedLikelihood:
     return jax.tree.map(jnp.asarray, model.observe(data))
 
 
+def _reduced() -> ObservedLikelihood:
+    """A search that shares its nuisance parameters with a calibration."""
+    variations = [[0.3, 0.1], [-0.1, 0.2]]
+    calibration = counting([0.0, 0.0], [400.0, 300.0], variations)
+    seen = calibration.observe(Data(np.array([430.0, 290.0]), np.zeros(2)))
+    return reduce(_counting(), fit(seen, fix={"mu": 0.0}), 2).likelihood
+
+
 LIKELIHOODS = {
     "on_off": _on_off,
     "counting": _counting,
@@ -124,4 +134,5 @@ LIKELIHOODS = {
     "histfactory": functools.partial(load, WORKSPACE),
     "joint": _joint,
     "events": _events,
+    "reduced": _reduced,
 }

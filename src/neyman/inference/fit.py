@@ -107,7 +107,7 @@ def as_fit(like: Likelihood, found: Minimum, free: np.ndarray) -> Fit:
         )
     notes += _flat_notes(p, null) + negative_yield_notes(like, theta) + _doubts(like, theta)
     notes += domain_notes(like, theta[None])
-    measured, width = _constraints(like)
+    measured, width = constraints(like)
     slopes = np.abs(np.asarray(found.derivatives.gradient) * errors)
     return Fit(
         names=p.names,
@@ -186,7 +186,7 @@ def listed(names: list[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
-def _constraints(like: Likelihood) -> tuple[np.ndarray, np.ndarray]:
+def constraints(like: Likelihood) -> tuple[np.ndarray, np.ndarray]:
     """Per parameter the value and the width of its auxiliary measurement, NaN without one."""
     a, m = like.auxiliary, np.asarray(like.measured)
     measured, width = np.full((2, len(like.parameters)), np.nan)

@@ -77,12 +77,15 @@ class _Place(NamedTuple):
     """(F,)"""
     rates: tuple[Array, ...]
     """Per source, (B,)."""
+    s1_edges: Array
+    s2_edges: Array
 
 
 def in_cells(
     model: "EventModel", quanta: Quanta, c: Constants, s1_edges: Array, s2_edges: Array
 ) -> Array:
-    """Expected events of each source in cells of S1 and S2 at each place, (S, K, n1, n2)."""
+    """Expected events of each source in cells of S1 and S2 at each place, (S, K, n1, n2); edges
+    are those of all places, (n + 1,), or of each, (K, n + 1)."""
     places = model.places
     count = len(model.volume)
     fields = model.field_shares(places)
@@ -99,15 +102,19 @@ def in_cells(
             tuple(jnp.einsum("b,f,bfij->ij", r, place.fields, q) for q in matrices)
             for r, matrices in zip(place.rates, quanta)
         )
-        return place.volume * divided(model, weighted, c, place.points, s1_edges, s2_edges, nodes)
+        cells = place.s1_edges, place.s2_edges
+        return place.volume * divided(model, weighted, c, place.points, *cells, nodes)
 
-    every = jax.tree.map(jnp.asarray, _Place(places, model.volume, fields, rates))
+    each = (jnp.broadcast_to(e, (count, e.shape[-1])) for e in (s1_edges, s2_edges))
+    every = jax.tree.map(jnp.asarray, _Place(places, model.volume, fields, rates, *each))
     return jnp.moveaxis(jax.lax.map(at, every), 0, 1)
 
 
 def _most(model: "EventModel", s1_edges: Array) -> int:
     """Nodes that each cell of S1 is given, so that cells of equal width in sqrt(S1) have enough."""
-    return max(math.ceil(math.sqrt(2.0 * max(model.photons)) / SPACING / (len(s1_edges) - 1)), 4)
+    return max(
+        math.ceil(math.sqrt(2.0 * max(model.photons)) / SPACING / (s1_edges.shape[-1] - 1)), 4
+    )
 
 
 def _repeated(points: Points, n: int) -> Points:

@@ -12,8 +12,6 @@ the quanta matrix of one energy node alone. Nothing is simulated, so nothing flu
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from neyman._jax import Array, jax, jnp
 from neyman.likelihoods.xenon.asimov import ranges
 from neyman.likelihoods.xenon.events import Events
@@ -41,13 +39,29 @@ def template(model: "EventModel", theta: Array, s1_edges: Array, s2_edges: Array
         theta: where, (P,).
         s1_edges: increasing, in PE, (n1 + 1,); `s2_edges` likewise, (n2 + 1,).
     """
+    return jnp.sum(_by_place(model, theta, s1_edges, s2_edges), axis=1)
+
+
+def corrected_template(
+    model: "EventModel", theta: Array, cs1_edges: Array, cs2_edges: Array
+) -> Array:
+    """`template` in cells of corrected S1 and S2 (`selection`), (S, n1, n2)."""
+    places = model.places
+    gain = places.s2_map * jnp.exp(-places.drift_time / model.selection.lifetime)
+    s1_edges = jnp.asarray(places.s1_map)[:, None] * jnp.asarray(cs1_edges)[None]
+    s2_edges = gain[:, None] * jnp.asarray(cs2_edges)[None]
+    return jnp.sum(_by_place(model, theta, s1_edges, s2_edges), axis=1)
+
+
+def _by_place(model: "EventModel", theta: Array, s1_edges: Array, s2_edges: Array) -> Array:
+    """Expected events in cells of S1 and S2 at each place, (S, K, n1, n2); edges are those of
+    all places, (n + 1,), or of each, (K, n + 1)."""
     c, rates = model.at(theta)
-    cells = jnp.asarray(s1_edges, float), jnp.asarray(s2_edges, float)
-    found = jnp.sum(in_cells(model, model.quanta(theta), c, *cells), axis=1)
-    return (
-        jnp.concatenate([jnp.ones(len(model.sources)), rates[len(model.sources) :]])[:, None, None]
-        * found
-    )
+    edges = jnp.asarray(s1_edges, float), jnp.asarray(s2_edges, float)
+    found = in_cells(model, model.quanta(theta), c, *edges)
+    first = len(model.sources)
+    factors = jnp.concatenate([jnp.ones(first), rates[first:]])
+    return factors[:, None, None, None] * found
 
 
 def edges(model: "EventModel", theta: Array) -> tuple[Array, Array]:
@@ -59,15 +73,25 @@ def edges(model: "EventModel", theta: Array) -> tuple[Array, Array]:
     return first, second
 
 
-def energies_of(source: "Source") -> np.ndarray:
+def energies_of(source: "Source") -> Array:
     """The energy nodes of a source, keV, (K,)."""
-    return np.concatenate([np.asarray(e) for at in source.lattices for e in at.energies])
+    return jnp.concatenate([jnp.asarray(e) for at in source.lattices for e in at.energies])
 
 
-def weights_of(source: "Source") -> np.ndarray:
+def weights_of(source: "Source") -> Array:
     """The events that each energy node stands for, of each basis spectrum, (B, K)."""
-    every = [np.asarray(w) for at in source.lattices for w in at.weights]
-    return np.concatenate(every, axis=1)
+    every = [jnp.asarray(w) for at in source.lattices for w in at.weights]
+    return jnp.concatenate(every, axis=1)
+
+
+def deposits_of(model: "EventModel", theta: Array, name: str) -> Array:
+    """The events before any selection that each energy node of a source stands for, (K,)."""
+    source, (_, rates) = _named(model, name), model.at(theta)
+    weights = weights_of(source)
+    shares = jnp.ones(1)
+    if source.at_places is not None:
+        shares = jnp.asarray(source.at_places) @ jnp.asarray(model.volume)
+    return rates[model.names.index(name)] * (shares @ weights)
 
 
 def _each_energy(
@@ -110,15 +134,25 @@ def acceptance(model: "EventModel", theta: Array, name: str) -> tuple[Array, Arr
         b, a = signals[lattice.step]
         return volume @ interpolated(b, q, a, shares)
 
-    return jnp.asarray(energies_of(source)), _each_energy(model, source, c, kept)
+    return energies_of(source), _each_energy(model, source, c, kept)
 
 
 def hidden_energy(
     model: "EventModel", theta: Array, events: Events, name: str
 ) -> tuple[Array, Array]:
     """Of the source `name`: its energy nodes in keV, (K,), and for each event the probability
-    of each, (N, K), had the event come from that source."""
-    source, (c, _) = _named(model, name), model.at(theta)
+    of each, (N, K), had the event come from that source; zeros where it cannot have."""
+    energies, joint = energy_rates(model, theta, events, name)
+    total = jnp.sum(joint, axis=1, keepdims=True)
+    return energies, jnp.where(total > 0, joint / jnp.where(total > 0, total, 1.0), 0.0)
+
+
+def energy_rates(
+    model: "EventModel", theta: Array, events: Events, name: str
+) -> tuple[Array, Array]:
+    """Of the source `name`: its energy nodes in keV, (K,), and the part of each event's
+    differential rate that each gives, (N, K), in events per PE^2, before the acceptance."""
+    source, (c, rates) = _named(model, name), model.at(theta)
     of, points = events.columns, points_of(events.columns)
     s1, s2 = density(of["s1"]), density(of["s2"])
     signals = {at.step: model.signals(s1, s2, points, c, at.step) for at in source.lattices}
@@ -128,13 +162,13 @@ def hidden_energy(
         b, a = signals[lattice.step]
         return interpolated(b, q, a, shares)
 
-    weights = jnp.asarray(weights_of(source))
+    weights = weights_of(source)
     if source.at_places is None:
         mine = jnp.broadcast_to(weights[0], (len(of["s1"]), weights.shape[1]))
     else:
         mine = jnp.stack([of[column] for column in source.columns], axis=1) @ weights
-    joint = _each_energy(model, source, c, rate).T * mine
-    return jnp.asarray(energies_of(source)), joint / jnp.sum(joint, axis=1, keepdims=True)
+    per_deposit = _each_energy(model, source, c, rate).T
+    return energies_of(source), rates[model.names.index(name)] * per_deposit * mine
 
 
 def _named(model: "EventModel", name: str) -> "Source":
