@@ -94,8 +94,7 @@ def test_a_calibration_and_a_search_share_g1(like, model):
 
 
 def test_own_yields():
-    """The example: its parameters are its own, and Asimov data give them back, as far as cells of
-    S1 and S2 are events: to a quarter of an error of 300 events."""
+    """The example: its parameters are its own, and Asimov data give them back."""
     names = runpy.run_path(str(EXAMPLE))
     source = EXAMPLE.read_text()
     body = source[source.index("def yields") : source.index("def likelihood")]
@@ -109,7 +108,7 @@ def test_own_yields():
         h = 0.02 * theta[i]
         curvature = (gradient(theta.at[i].add(h))[1][i] - slope[i]) / h
         assert curvature < 0
-        assert abs(float(slope[i] / curvature)) < 0.25 * float(-curvature) ** -0.5
+        assert abs(float(slope[i] / curvature)) < 0.02 * float(-curvature) ** -0.5
 
 
 @pytest.mark.parametrize(

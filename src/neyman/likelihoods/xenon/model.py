@@ -27,7 +27,7 @@ from neyman.likelihoods.xenon.accidentals import Accidentals
 from neyman.likelihoods.xenon.events import Events, bucket
 from neyman.likelihoods.xenon.expected import Quanta, interpolated, kept
 from neyman.likelihoods.xenon.fields import field_shares
-from neyman.likelihoods.xenon.selection import Points, Selection
+from neyman.likelihoods.xenon.selection import Points, Selection, points_of
 from neyman.likelihoods.xenon.signals import Law, charge, density, light
 from neyman.likelihoods.xenon.simulate import simulate
 from neyman.likelihoods.xenon.source import Source
@@ -63,12 +63,12 @@ class EventModel(Model):
     """Columns of places and times, uniform in volume and live time, from which simulated events
     take theirs."""
     field_nodes: Array
-    """V/cm, (F,)."""
+    """V/cm, (F,); of the map as it is given."""
     selection: Selection = eqx.field(static=True)
     drift_times: tuple[float, float] = eqx.field(static=True)
     """us; the range of the fiducial volume."""
-    photons: int = eqx.field(static=True)
-    """The largest number of detected photons counted."""
+    photons: tuple[int, ...] = eqx.field(static=True)
+    """The largest number of detected photons counted, on the lattice of each of `steps`."""
     capacity: int = eqx.field(static=True)
     """Simulated data sets have room for this many events before selection."""
     meanings: tuple[str, ...] = eqx.field(static=True)
@@ -130,6 +130,10 @@ class EventModel(Model):
             return jnp.stack([c["drift_field"]])
         return self.field_nodes * (c["drift_field"] / self.constants["drift_field"])
 
+    def field_shares(self, points: Points) -> Array | None:
+        """Of each field in what is seen at K places, (K, F); None where there is one field."""
+        return field_shares(points.field, jnp.asarray(self.field_nodes))
+
     def quanta(self, theta: Array) -> Quanta:
         """Q of each lattice of each source, (B, F, electrons, photons), events included."""
         c, rates = self.at(theta)
@@ -140,14 +144,14 @@ class EventModel(Model):
 
     def main_log_prob(self, theta: Array, main: Events) -> Scalar:
         quanta, (c, rates) = self.quanta(theta), self.at(theta)
-        rate = self._differential(quanta, c, rates, main.columns)
+        rate = self.rates_of(quanta, c, rates, main.columns)
         present = main.weight > 0
         log_rate = jnp.log(jnp.where(present, jnp.maximum(rate, FLOOR), 1.0))
         return jnp.sum(main.weight * log_rate) - jnp.sum(self._expected(quanta, c, rates))
 
     def differential_rates(self, theta: Array, events: Events) -> Array:
         """R of each event, (N,), in events per PE^2 per us."""
-        return self._differential(self.quanta(theta), *self.at(theta), events.columns)
+        return self.rates_of(self.quanta(theta), *self.at(theta), events.columns)
 
     def expected_events(self, theta: Array) -> Array:
         """mu of each source, (S,)."""
@@ -170,20 +174,20 @@ class EventModel(Model):
     def signals(
         self, s1: Law, s2: Law, points: Points, c: Constants, step: int = 1
     ) -> tuple[Array, Array]:
-        """P(S2|ne), (K, electrons), and P(S1|nph), (K, photons), at K places."""
+        """P(S2|ne), (K, electrons), and P(S1|nph), (K, photons), at K places or at one."""
         electrons, photons = self.size(step)
+        most = self.photons[self.steps.index(step)]
         b = charge(s2, points.s2_map, points.drift_time, electrons, c, step=step)
-        return b, light(s1, points.s1_map, photons, self.photons, c, step=step)
+        return b, light(s1, points.s1_map, photons, most, c, step=step)
 
-    def _differential(
+    def rates_of(
         self, quanta: Quanta, c: Constants, rates: Array, columns: Mapping[str, Array]
     ) -> Array:
         terms = self._terms(quanta)
-        fields = self.fields(c)
 
         def of(some: dict[str, Array]) -> Array:
             s1, s2, points = some["s1"], some["s2"], points_of(some)
-            shares = field_shares(points.field, fields)
+            shares = self.field_shares(points)
             total = jnp.zeros(len(s1))
             for step in self.steps:
                 b, a = self.signals(density(s1), density(s2), points, c, step)
@@ -207,9 +211,9 @@ class EventModel(Model):
 
     def source_rates(self, quanta: Quanta, c: Constants, columns: Mapping[str, Array]) -> Array:
         """R of each event by source, (N, S); rate multipliers of accidentals left out."""
-        points, fields = points_of(columns), self.fields(c)
+        points = points_of(columns)
         s1, s2 = columns["s1"], columns["s2"]
-        shares = field_shares(points.field, fields)
+        shares = self.field_shares(points)
         laws = density(s1), density(s2)
         signals = {step: self.signals(*laws, points, c, step) for step in self.steps}
         found: list[Array] = []
@@ -253,9 +257,7 @@ class EventModel(Model):
         return simulate(key, self, *self.at(theta))
 
     def main_expected(self, theta: Array) -> Events:
-        from neyman.likelihoods.xenon.template import asimov
-
-        return asimov(self, theta)
+        return _expected_events(self, jnp.asarray(theta))
 
     def near(self, theta: np.ndarray, tested: Collection[str]) -> Model | None:
         from neyman.likelihoods.xenon.expanded import expanded
@@ -303,10 +305,11 @@ def _rates(model: EventModel, theta: Array, events: Events) -> Array:
     return model.differential_rates(theta, events)
 
 
-def points_of(columns: Mapping[str, Array]) -> Points:
-    """The places of events."""
-    here = (columns[name] for name in ("drift_time", "s1_map", "s2_map"))
-    return Points(*here, columns.get("field"))
+@jax.jit
+def _expected_events(model: EventModel, theta: Array) -> Events:
+    from neyman.likelihoods.xenon.asimov import asimov
+
+    return asimov(model, theta)
 
 
 def _enlarged(quanta: Array, electrons: int, photons: int) -> Array:
