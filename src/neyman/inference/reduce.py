@@ -32,7 +32,7 @@ from neyman._jax import jax, jnp
 from neyman.auxiliary import Auxiliary
 from neyman.inference.asymptotics import parameter_of_interest, throws_toys
 from neyman.inference.covariance import covariance_of
-from neyman.inference.fit import best, constraints, convergence_notes, listed
+from neyman.inference.fit import best, constraints, convergence_notes, listed, model_notes
 from neyman.inference.provenance import provenance_of
 from neyman.inference.threads import one_thread
 from neyman.model import Data, Likelihood, ObservedLikelihood
@@ -88,10 +88,11 @@ def reduce(
     if name is not None or by == "impact":
         name = parameter_of_interest(like, poi)
     names, notes = _combined(like, fit, name)
+    notes = model_notes(like) + notes
     if not 0 <= k <= len(names):
         problem = f"is {k} of {len(names)} components"
         raise InputError("k", problem, f"give 0 to {len(names)}")
-    found = _principal(like, fit, names, name, by)
+    found = dataclasses.replace(_principal(like, fit, names, name, by), notes=notes)
     if name is not None:
         found = _ranked(like, found, notes)
     found = dataclasses.replace(found, k=k)
