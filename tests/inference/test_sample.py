@@ -108,7 +108,7 @@ class TestClosedForms:
     @pytest.mark.slow
     def test_fixed_parameters_are_held(self):
         like = with_parameter(gaussian_like(), "theta[0]", init=0.7, fixed=True)
-        result = ny.sample(like, key=5, draws=500)
+        result = ny.sample(like, key=5)
         w = np.asarray(like.model.whitening)
         a, d = w @ like.model.signal, w @ like.model.variations[0]
         mean = a @ (w @ like.data.main - 0.7 * d) / (a @ a)

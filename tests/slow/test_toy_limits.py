@@ -63,7 +63,7 @@ def test_observed_limits_and_their_errors(n, b):
     """The mean of 400 limits, known to 0.1 % of the limit, is off by less than half of the error of
     one, and they spread as they say, to 15 % (4 standard errors of a spread).
 
-    They have a bias: -0.57 +- 0.08 % with n = 8 on b = 1 (fresh seeds), two fifths of an error."""
+    They have a bias: -0.65 +- 0.06 % with n = 8 on b = 1, over two fifths of an error."""
     exact, asymptotic = exact_limit(n, b), ny.upper_limit(observed(n, b), null="asymptotic")
     start = np.array([asymptotic.observed, *asymptotic.expected])
     found = [find_roots(OneBin(n, b, s), start, 0.05, 10_000, 0.02) for s in range(SEEDS)]

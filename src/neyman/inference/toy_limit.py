@@ -16,9 +16,10 @@ from neyman.inference.toys import MOST_VALUES
 
 ITERATIONS = 6
 NEAR, NEAR_OBSERVED = 8.0, 20.0
-"""Points with CLs within this factor of the level are fitted: for expected data by a parabola, for
-the observed by a cubic. A parabola within 8 makes observed limits of an excess (n = 8
-on b = 1) 0.6 % too low, half their error; expected curves have steps that a cubic would follow."""
+"""Points with CLs within this factor of the level are fitted: for expected data by a parabola, as
+their curves have steps that a cubic would follow, for the observed by a cubic. Means of 400
+observed limits are off by -0.57, -0.31 and -0.16 % (8 on b = 1, 5 on 0.5, 1 on 1), by a parabola
+by -0.66, -0.13 and +0.19 %, with errors up to 5 % larger; each +- 0.08 %."""
 FAR = 4.0
 """A curve is followed up to exp(4) times the level, and down to as much below."""
 
