@@ -25,8 +25,8 @@ MANY = 1000
 """Quanta up to which one p0 serves all events, and `ANCHORS` all places."""
 GROUPS = 4
 """Of events that share a p0, where there are more quanta."""
-REACH = 7.5
-"""Standard deviations of a binomial; 1e-13 is beyond."""
+REACH = 8.0
+"""Standard deviations of a binomial; 1e-15 is beyond."""
 LARGEST = 700.0
 """The largest exponent of a float."""
 
