@@ -152,7 +152,7 @@ def _stencil(p: Parameters, theta: Array) -> tuple[Array, Array]:
     spread = np.where(np.isfinite(p.upper - p.lower), p.upper - p.lower, 1.0)
     size = jnp.abs(theta)
     step = STEP * jnp.where(size < 1e-3 * spread, 0.1 * spread, size)[free]
-    moved = theta + step[:, None] * np.eye(len(p))[free]
+    moved = theta[None] + step[:, None] * np.eye(len(p))[free]
     return jnp.concatenate([theta[None], moved]), step
 
 

@@ -149,8 +149,8 @@ def _coefficients(values: Array) -> Array:
         values[2 * k + 1 :],
     )
     i, j = np.triu_indices(k, 1)
-    cross = both - up[i] - up[j] + zero
-    square = 0.5 * (up + down) - zero
+    cross = both - up[i] - up[j] + zero[None]
+    square = 0.5 * (up + down) - zero[None]
     second = [square[a] if a == b else cross[_pair(a, b, k)] for a, b in zip(*np.triu_indices(k))]
     parts = [zero[None], 0.5 * (up - down)]
     return jnp.concatenate([*parts, jnp.stack(second)] if second else parts)
