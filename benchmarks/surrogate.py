@@ -11,9 +11,9 @@ the observed limit is compared with the golden one. onnxruntime runs on one thre
 1,024.
 
 The xenon search (4 parameters, 150 events) is dear: draws from its surrogate are weighted by the
-exact likelihood, and stand against other draws of the surrogate in two-sample tests. Its time for an
-effective draw is compared with that of one evaluation of the exact log L, the least that any exact
-method needs; `peer` is that evaluation.
+exact likelihood, and stand against other draws of the surrogate in two-sample tests. Its time for
+an effective draw is compared with that of one evaluation of the exact log L, the least that any
+exact method needs; `peer` is that evaluation.
 """
 
 import json

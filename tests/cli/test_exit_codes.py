@@ -149,6 +149,12 @@ def test_version(run):
     assert run("--version").out == f"neyman {neyman.__version__}\n"
 
 
+def test_python_runs_the_package():
+    command = [sys.executable, "-m", "neyman", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"neyman {neyman.__version__}\n"
+
+
 def test_names_are_no_control_sequences(run, variant):
     def edit(document):
         document["channels"][0]["name"] = document["observations"][0]["name"] = "S\x1b[2JR"

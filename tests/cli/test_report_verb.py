@@ -21,7 +21,7 @@ def shown(path="report.html"):
 
 
 def test_a_page_holds_what_the_folders_hold(run, ws):
-    assert run(f"fit {ws} --impacts --out results/../fitted").code == 0
+    assert run(f"fit {ws} --impacts --out fitted").code == 0
     assert run(f"evaluate {ws} --at mu=0,1 --out values").code == 0
     ran = run("report fitted values -o page.html --json")
     assert (ran.code, ran.err) == (0, "")

@@ -55,6 +55,33 @@ def test_resumed(run, ws, name):
     assert sorted(pathlib.Path("kept").glob("[0-9]*.npz")) == chunks
 
 
+MORE = {
+    "hypotest": ("--toys 1000", "--toys 3000"),
+    "limit": ("--toys 1000", "--toys 2000"),
+    "significance": ("--toys 2000", "--toys 4000"),
+    "interval": ("--toys 1000", "--toys 2000"),
+    "contour": ("--toys 500", "--toys 1000"),
+    "sample": ("--draws 200", "--draws 300"),
+    "ensemble": ("--draws 200", "--draws 300"),
+    "simulate": ("-n 1500", "-n 2500"),
+    "check": ("--toys 1000", "--toys 1500"),
+}
+"""Of each verb fewer, and as many as above."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VERBS)
+def test_more_in_the_same_folder(run, ws, name):
+    """The result is that of as many from the start."""
+    asked, (fewer, more) = VERBS[name].format(ws=ws), MORE[name]
+    assert more in asked
+    told(run, f"{asked.replace(more, fewer)} --resume kept")
+    before = set(pathlib.Path("kept").glob("[0-9]*.npz"))
+    found = told(run, f"{asked} --resume kept")
+    assert before <= set(pathlib.Path("kept").glob("[0-9]*.npz"))
+    assert found == told(run, asked)
+
+
 @pytest.mark.parametrize("name", quick("sample"))
 def test_two_workers(run, ws, name, monkeypatch):
     asked = VERBS[name].format(ws=ws)

@@ -3,39 +3,43 @@
 The whole folder is checked with HEPData's own validator where `hepdata-validator` is installed.
 """
 
-import json
+import dataclasses
 import math
 
 import pytest
 import yaml
 
-from neyman.io.strict_json import read_json
-from neyman.likelihoods.surrogate import file
-from neyman.report import surrogate_card
+from neyman.io.strict_json import parse_json
 from neyman.report.about import ABOUT, check_about
+from neyman.report.card import Card
+from neyman.report.deposit import hepdata, zenodo
 from neyman.status import InputError
-from tests.likelihoods.surrogate.surrogates import graph_and_card
 
 
 @pytest.fixture
-def published(tmp_path, given):
-    """The folder of a surrogate whose file says `about`, and its Zenodo metadata."""
+def described(given):
+    """The card of a surrogate whose file says `about`."""
 
-    def published(about):
-        file.write(tmp_path / "g.onnx", *graph_and_card(about=about))
-        surrogate_card.write(tmp_path / "out", tmp_path / "g.onnx", given.validation)
-        return tmp_path / "out", read_json(tmp_path / "out" / ".zenodo.json")
+    def described(about):
+        like = dataclasses.replace(
+            given.like, card=dataclasses.replace(given.like.card, about=about)
+        )
+        return Card("g.onnx", 1, like, given.validation)
 
-    return published
+    return described
 
 
-def submission(folder):
+def of_zenodo(card):
+    return parse_json(zenodo(card)[".zenodo.json"])
+
+
+def submission(documents):
     """The documents of submission.yaml, as HEPData's reader gets them."""
-    head, *tables = yaml.safe_load_all((folder / "submission.yaml").read_text())
+    head, *tables = yaml.safe_load_all(documents["submission.yaml"])
     return head, tables
 
 
-def test_zenodo_has_what_is_known(published):
+def test_zenodo_has_what_is_known(described):
     about = {
         "title": "A search",
         "authors": "Neyman, Jerzy; Pearson, Egon (0000-0002-1825-0097)",
@@ -47,7 +51,7 @@ def test_zenodo_has_what_is_known(published):
         "version": "1.1",
         "related": "arXiv:1911.03305; 10.1000/x",
     }
-    assert published(about)[1] == {
+    assert of_zenodo(described(about)) == {
         "title": "A search",
         "upload_type": "dataset",
         "description": "<p>Much &lt;less&gt; than</p>",
@@ -68,28 +72,27 @@ def test_zenodo_has_what_is_known(published):
     }
 
 
-def test_nothing_is_invented(published):
-    folder, zenodo = published({})
-    empty = {key: zenodo[key] for key in ("title", "license", "doi", "keywords", "creators")}
+def test_nothing_is_invented(described):
+    found = of_zenodo(described({}))
+    empty = {key: found[key] for key in ("title", "license", "doi", "keywords", "creators")}
     assert empty == {
         "title": "", "license": "", "doi": "", "keywords": [],
         "creators": [{"name": "", "affiliation": ""}],
     }  # fmt: skip
-    assert not {"version", "references", "related_identifiers"} & set(zenodo)
-    head, tables = submission(folder)
+    assert not {"version", "references", "related_identifiers"} & set(found)
+    head, tables = submission(hepdata(described({}), {"g.onnx": "the file"}))
     assert "record_ids" not in head
     assert all("license" not in row for row in head["additional_resources"])
     assert all(not k["values"] for table in tables for k in table["keywords"])
 
 
-def test_hepdata_names_every_file(published, given):
-    folder, _ = published({"licence": "CC0-1.0", "inspire": "1234", "keywords": "limits"})
-    head, tables = submission(folder)
-    assert head["record_ids"] == [{"type": "inspire", "id": "1234"}]
+def test_hepdata_names_every_file(folder, given):
+    head, tables = submission({"submission.yaml": (folder / "submission.yaml").read_bytes()})
+    assert "record_ids" not in head
     resources = {row["location"]: row for row in head["additional_resources"]}
     files = {table["data_file"] for table in tables}
     assert {"submission.yaml"} | set(resources) | files == {p.name for p in folder.iterdir()}
-    licence = {"name": "CC0-1.0", "url": "https://spdx.org/licenses/CC0-1.0.html"}
+    licence = {"name": "CC-BY-4.0", "url": "https://spdx.org/licenses/CC-BY-4.0.html"}
     assert all(row["license"] == licence and row["description"] for row in resources.values())
     for table in tables:
         assert set(table) == {
@@ -111,27 +114,41 @@ def test_hepdata_names_every_file(published, given):
     assert limits["dependent_variables"][1]["values"][-1] == {"value": "-"}
 
 
+def test_hepdata_has_the_papers_record(described):
+    head, _ = submission(hepdata(described({"inspire": "1234"}), {}))
+    assert head["record_ids"] == [{"type": "inspire", "id": "1234"}]
+
+
 @pytest.mark.parametrize("name", ["all rights reserved", "", "x" * 65, "a/b", "\x1b[0m"])
-def test_a_licence_in_words_gets_no_address(published, name):
-    folder, zenodo = published({"licence": name})
-    assert zenodo["license"] == name
-    assert "spdx.org" not in (folder / "submission.yaml").read_text()
+def test_a_licence_in_words_gets_no_address(described, name):
+    card = described({"licence": name})
+    assert of_zenodo(card)["license"] == name
+    assert b"spdx.org" not in hepdata(card, {"g.onnx": "the file"})["submission.yaml"]
 
 
-def test_hepdata_accepts_it(published):
-    """Also with names that YAML could take for something else."""
+def test_hepdata_accepts_the_folder(folder):
     validator = pytest.importorskip("hepdata_validator.full_submission_validator")
-    folder, _ = published(
-        {"description": "- a: [b, 'c'] # d\n...\n---\n&x *y !!z é\t", "title": "n"}
-    )
     check = validator.FullSubmissionValidator()
     assert check.validate(directory=str(folder)), check.get_messages()
 
 
-def test_yaml_reads_what_was_written(published):
-    for text in ("- a: [b, 'c'] # d", "yes", "1e5", "~", "é\u2028\x85\t\\", "...\n---\n"):
-        folder, _ = published({"description": text})
-        assert submission(folder)[0]["comment"] == text
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- a: [b, 'c'] # d",
+        "yes",
+        "1e5",
+        "~",
+        "é\u2028\x85\t\\",
+        "😀😀\x7f\\ud83d\\ude00",
+        "...\n---\n&x *y !!z",
+    ],
+)
+def test_yaml_reads_what_was_written(described, text):
+    assert submission(hepdata(described({"description": text}), {text: text}))[0] == {
+        "comment": text,
+        "additional_resources": [{"location": text, "description": text}],
+    }
 
 
 @pytest.mark.parametrize(
@@ -150,4 +167,4 @@ def test_about_is_checked(about, said):
 
 def test_about_is_documented():
     check_about(dict.fromkeys(ABOUT, "x"))
-    assert all(ABOUT.values()) and json.dumps(ABOUT)
+    assert all(ABOUT.values())

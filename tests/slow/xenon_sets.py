@@ -40,7 +40,7 @@ PUBLISHED = {
     "nr_iota": (2.0, 0.5),
 }
 """NEST's published constraints; asymmetric errors, alpha +2.0 -0.5 and epsilon +3.4 -2.9, count
-as their means (`test_nine_yields` has another treatment)."""
+as their means."""
 
 
 def made(detector: str, sources: dict, measured: dict, free: dict, poi: str) -> EventModel:

@@ -24,6 +24,8 @@ PACE = 0.25
 """Between points of a curve, in standard deviations of the parameter of interest."""
 LONGEST = 80
 """Points of a curve on each side."""
+SOFTEST = 1e-4
+"""The least curvature, in units of the diagonal: points go no further along a flat direction."""
 WIDE = 2.0
 """The largest s of Gaussians around the maximum."""
 
@@ -92,7 +94,9 @@ def spread_of(p: Parameters, found: Minimum, free: np.ndarray) -> np.ndarray:
     inside = np.flatnonzero(free & ~held)
     hessian = np.asarray(found.derivatives.hessian)
     result = np.zeros((len(p), len(p)))
-    block = raised(hessian[np.ix_(inside, inside)])
+    block = hessian[np.ix_(inside, inside)]
+    width = 1.0 / np.sqrt(np.maximum(np.abs(np.diagonal(block)), 1e-300))
+    block = raised(block, width, SOFTEST)
     result[np.ix_(inside, inside)] = np.linalg.inv(np.linalg.cholesky(block)).T
     curvature = np.abs(np.diagonal(hessian))
     length = 1.0 / np.maximum(gradient + np.sqrt(curvature), 1e-300)

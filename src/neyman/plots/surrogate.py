@@ -90,7 +90,7 @@ def draw_intervals(
     axes.set_yticks(range(len(levels)), [f"{100 * level:.4g} %" for level in levels])
     axes.tick_params(axis="y", which="both", right=False, left=False)
     axes.set(ylim=(len(levels) - 0.4, -0.6), xlabel=text(poi, labels, AXIS))
-    axes.legend(loc="upper right", ncols=2, bbox_to_anchor=(1.0, 1.0 + 0.32 / len(levels)))
+    axes.legend(loc="lower right", ncols=2, bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)
     return figure
 
 

@@ -54,7 +54,8 @@ def draw_training(histories: Mapping[str, History]) -> Figure:
                 axes.plot(epoch[seen], y[seen, m], dashes, color=colour, lw=width, label=label)
         axes.set_yscale("log")
         axes.set(xlabel="epoch", title=text(title, None, 60))
-        axes.legend(loc="upper right", title="held out (dotted: trained on)", title_fontsize=8)
+        if history.held_out.shape[1]:
+            axes.legend(loc="upper right", title="held out (dotted: trained on)", title_fontsize=8)
     panels[0].set_ylabel("loss")
     remarks(figure, None, [f"{lost} losses are not above 0 and not drawn"] if lost else [])
     return figure

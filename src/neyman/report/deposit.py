@@ -16,6 +16,8 @@ from neyman.report.page import paragraph
 from neyman.report.validation import LimitErrors, Numbers, ProfileErrors
 
 ORCID = re.compile(r"\s*\(\s*(\d{4}-\d{4}-\d{4}-\d{3}[\dX])\s*\)\s*$")
+PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u(d[89ab]..)\\u(d[c-f]..)")
+"""A character beyond 16 bits in JSON, after an even number of backslashes."""
 SPDX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
 Documents = dict[str, bytes]
 """Files by name."""
@@ -79,8 +81,8 @@ def hepdata(card: Card, files: Mapping[str, str]) -> Documents:
     for file, (name, text, _) in tables.items():
         row = {"name": name, "location": "", "description": text, "keywords": keywords}
         documents.append(row | {"data_file": file} | ({"data_license": licence} if licence else {}))
-    submission = b"".join(b"---\n" + _json(document) for document in documents)
-    return {"submission.yaml": submission} | {f: _json(body) for f, (*_, body) in tables.items()}
+    submission = b"".join(b"---\n" + _yaml(document) for document in documents)
+    return {"submission.yaml": submission} | {f: _yaml(body) for f, (*_, body) in tables.items()}
 
 
 def _of_profile(poi: str, p: ProfileErrors) -> dict[str, Any]:
@@ -141,3 +143,13 @@ def _listed(text: str) -> list[str]:
 
 def _json(body: Any) -> bytes:
     return (dump_json(body, indent=1) + "\n").encode()
+
+
+def _yaml(body: Any) -> bytes:
+    """JSON is YAML but for characters beyond 16 bits, which are no pairs there, and for DEL."""
+
+    def whole(pair: re.Match[str]) -> str:
+        high, low = int(pair[2], 16) - 0xD800, int(pair[3], 16) - 0xDC00
+        return f"{pair[1]}\\U{0x10000 + (high << 10) + low:08x}"
+
+    return PAIR.sub(whole, dump_json(body, indent=1)).replace("\x7f", "\\x7f").encode() + b"\n"

@@ -22,8 +22,8 @@ from neyman.likelihoods.surrogate.points import Points
 from neyman.model import Derivatives, Likelihood
 from neyman.status import InputError
 
-SOFTEST = 1e-6
-"""Curvatures below this part of the largest, in units of the diagonal, are taken for as much."""
+SOFT, RAISED = 1e-3, 0.1
+"""A curvature below `SOFT`, in units of the points' own spread, is raised to `RAISED`."""
 MOST_NUMBERS = 500_000_000
 """In a least-squares fit."""
 
@@ -67,7 +67,9 @@ def gaussian_at_maximum(like: Likelihood, points: Points) -> Gaussian:
     floats = np.flatnonzero(~like.parameters.fixed)
     if not len(floats):
         raise InputError("parameters", "all are fixed", "leave one of them to be learned")
-    hessian = _positive(found, like.information(jnp.asarray(theta)), floats)
+    spread = np.std(points.theta[:, floats], axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    hessian = _positive(found, like.information(jnp.asarray(theta)), floats, spread)
     gradient = -np.asarray(found.gradient)
     points_gradient = points.gradient
     if points_gradient is None:
@@ -97,7 +99,7 @@ def gaussian_of_values(points: Points) -> Gaussian:
     slope, hessian = _fitted(x, points.log_prob - top)
     gradient = np.zeros(len(theta))
     gradient[floats] = slope / scale
-    hessian = raised(hessian / np.outer(scale, scale))
+    hessian = raised(hessian / np.outer(scale, scale), scale, RAISED)
     return _whitened(theta, top, gradient, hessian, floats, np.arange(f))
 
 
@@ -113,30 +115,28 @@ def _fitted(x: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return found[:f], hessian
 
 
-def _positive(found: Derivatives, information: Array | None, floats: np.ndarray) -> np.ndarray:
+def _positive(
+    found: Derivatives, information: Array | None, floats: np.ndarray, spread: np.ndarray
+) -> np.ndarray:
     """The Hessian over the floating parameters, or what stands in for it."""
     block = np.ix_(floats, floats)
     hessian = np.asarray(found.hessian)[block]
-    if np.all(np.isfinite(hessian)) and np.linalg.eigvalsh(hessian)[0] > 0:
-        scaled = hessian / np.sqrt(np.outer(np.diagonal(hessian), np.diagonal(hessian)))
-        if np.linalg.eigvalsh(scaled)[0] > SOFTEST:
-            return hessian
-    if information is not None and np.all(np.isfinite(np.asarray(information))):
-        return raised(np.asarray(information)[block])
     if not np.all(np.isfinite(hessian)):
         problem = "its second derivatives at the maximum are not finite"
         raise InputError("likelihood", problem, "check it near the maximum")
-    return raised(hessian)
+    if np.linalg.eigvalsh(hessian * np.outer(spread, spread))[0] > SOFT:
+        return hessian
+    if information is not None and np.all(np.isfinite(np.asarray(information))):
+        hessian = np.asarray(information)[block]
+    return raised(hessian, spread, RAISED)
 
 
-def raised(hessian: np.ndarray) -> np.ndarray:
-    """A symmetric matrix with its eigenvalues, in units of its diagonal, at least `SOFTEST` of the
-    largest; those below 0 by their size."""
-    scale = np.sqrt(np.abs(np.diagonal(hessian)))
-    scale = np.where(scale > 0, scale, 1.0)
-    values, vectors = np.linalg.eigh(hessian / np.outer(scale, scale))
-    values = np.maximum(np.abs(values), SOFTEST * np.max(np.abs(values), initial=1e-300))
-    return (vectors * values) @ vectors.T * np.outer(scale, scale)
+def raised(hessian: np.ndarray, scale: np.ndarray, least: float) -> np.ndarray:
+    """A symmetric matrix (F, F) with its eigenvalues, in units of 1/scale^2, at least `least`;
+    those below 0 by their size."""
+    units = np.outer(scale, scale)
+    values, vectors = np.linalg.eigh(hessian * units)
+    return (vectors * np.maximum(np.abs(values), least)) @ vectors.T / units
 
 
 def _whitened(
