@@ -18,8 +18,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neyman._jax import Array, jax, jnp
+from neyman.likelihoods.xenon.differential import differential
 from neyman.likelihoods.xenon.events import Events
+from neyman.likelihoods.xenon.expected import Quanta, quanta_and_mu
 from neyman.likelihoods.xenon.selection import points_of
+from neyman.parameters import Parameters
 
 if TYPE_CHECKING:
     from neyman.likelihoods.xenon.model import EventModel
@@ -36,7 +39,10 @@ STEP = 2e-5
 """Of a parameter's value, or of a tenth of its range near 0."""
 NEWTON = 12
 """Steps towards lambda."""
+FARTHEST = 3.0
+"""In the logarithm of a weight."""
 LEAST = 1e-200
+"""Of a rate."""
 
 Range = tuple[Array, Array]
 Columns = Mapping[str, Array | np.ndarray]
@@ -44,10 +50,20 @@ Columns = Mapping[str, Array | np.ndarray]
 
 def asimov(model: "EventModel", theta: Array) -> Events:
     """The Asimov data of `theta` (P,)."""
-    quanta, (c, rates) = model.quanta(theta), model.at(theta)
+    points, step = _stencil(model.parameters, theta)
+    quanta, kept = jax.tree.map(
+        lambda *of: jnp.stack(of), *(quanta_and_mu(model, point) for point in points)
+    )
+    return _raked(model, points, step, quanta, kept, _heaviest(model, theta, quanta))
+
+
+@jax.jit
+def _heaviest(model: "EventModel", theta: Array, quanta: Quanta) -> Events:
+    """The heaviest nodes, with the events of all."""
+    here, (c, rates) = jax.tree.map(lambda of: of[0], quanta), model.at(theta)
 
     def narrowed(within: tuple[Range, Range], _: None) -> tuple[tuple[Range, Range], Events]:
-        events, nodes = _weighted(model, lambda x: model.rates_of(quanta, c, rates, x), *within)
+        events, nodes = _weighted(model, lambda x: differential(model, here, c, rates, x), *within)
         s1, s2 = (
             _holding(ends, of, events.columns[name], events.weight)
             for name, ends, of in zip(("s1", "s2"), within, nodes)
@@ -58,8 +74,7 @@ def asimov(model: "EventModel", theta: Array) -> Events:
     events = jax.tree.map(lambda of: of[1], both)
     weight, kept = jax.lax.top_k(events.weight, min(EVENTS, len(events.weight)))
     weight = weight * (jnp.sum(events.weight) / jnp.sum(weight))
-    columns = {name: of[kept] for name, of in events.columns.items()}
-    return Events(columns, _raked(model, theta, Events(columns, weight)))
+    return Events({name: of[kept] for name, of in events.columns.items()}, weight)
 
 
 def ranges(model: "EventModel", theta: Array) -> tuple[Range, Range]:
@@ -131,29 +146,42 @@ def _holding(ends: Range, nodes: Array, signal: Array, weight: Array) -> Range:
     return every[first], every[jnp.minimum(last + 2, len(nodes) + 1)]
 
 
-def _raked(model: "EventModel", theta: Array, events: Events) -> Array:
-    """Weights whose sum and first derivatives are those of the model."""
-    p = model.parameters
+def _stencil(p: Parameters, theta: Array) -> tuple[Array, Array]:
+    """theta and a step from it in each parameter that floats, (1 + F, P), and the steps, (F,)."""
     free = np.flatnonzero(~p.fixed)
     spread = np.where(np.isfinite(p.upper - p.lower), p.upper - p.lower, 1.0)
-    step = STEP * jnp.maximum(jnp.abs(theta), 0.1 * spread * (jnp.abs(theta) < 1e-3 * spread))
-    points = theta + step[free][:, None] * np.eye(len(p))[free]
+    size = jnp.abs(theta)
+    step = STEP * jnp.where(size < 1e-3 * spread, 0.1 * spread, size)[free]
+    moved = theta[None] + step[:, None] * np.eye(len(p))[free]
+    return jnp.concatenate([theta[None], moved]), step
 
-    def at(theta: Array) -> tuple[Array, Array]:
-        rate = model.differential_rates(theta, events)
-        return jnp.log(jnp.maximum(rate, LEAST)), jnp.sum(model.expected_events(theta))
 
-    log_rate, mu = jax.lax.map(at, jnp.concatenate([theta[None], points]))
-    slope = (log_rate[1:] - log_rate[0]) / step[free][:, None]
-    target = jnp.concatenate([mu[:1], (mu[1:] - mu[0]) / step[free]])
+@jax.jit
+def _raked(
+    model: "EventModel", points: Array, step: Array, quanta: Quanta, kept: Array, events: Events
+) -> Events:
+    """Weights whose sum and first derivatives are those of the model."""
+
+    def at(one: tuple[Array, Quanta, Array]) -> tuple[Array, Array]:
+        theta, quanta, kept = one
+        c, rates = model.at(theta)
+        rate = differential(model, quanta, c, rates, events.columns)
+        return jnp.log(jnp.maximum(rate, LEAST)), jnp.sum(model.expected_of(kept, rates))
+
+    log_rate, mu = jax.lax.map(at, (points, quanta, kept))
+    slope = (log_rate[1:] - log_rate[0]) / step[:, None]
+    target = jnp.concatenate([mu[:1], (mu[1:] - mu[0]) / step])
     g = jnp.concatenate([jnp.ones((1, len(events.weight))), slope])
     size = jnp.sqrt(jnp.maximum((g**2) @ events.weight, 1e-300))
     g, target = g / size[:, None], target / size
 
+    def weight(moved: Array) -> Array:
+        return events.weight * jnp.exp(jnp.clip(moved @ g, -FARTHEST, FARTHEST))
+
     def newton(_: int, moved: Array) -> Array:
-        weight = events.weight * jnp.exp(jnp.clip(moved @ g, -3.0, 3.0))
-        short = target - g @ weight
-        return moved + jnp.linalg.pinv((g * weight) @ g.T, rcond=1e-10, hermitian=True) @ short
+        curvature = (g * weight(moved)) @ g.T
+        short = target - g @ weight(moved)
+        return moved + jnp.linalg.pinv(curvature, rcond=1e-10, hermitian=True) @ short
 
     moved = jax.lax.fori_loop(0, NEWTON, newton, jnp.zeros(len(target)))
-    return events.weight * jnp.exp(jnp.clip(moved @ g, -3.0, 3.0))
+    return Events(events.columns, weight(moved))

@@ -67,6 +67,13 @@ def kept(model: "EventModel", quanta: Quanta, c: Constants) -> Array:
     return jnp.stack(found)
 
 
+@jax.jit
+def quanta_and_mu(model: "EventModel", theta: Array) -> tuple[Quanta, Array]:
+    """Q of each lattice of each source, events included, and `kept`."""
+    quanta = model.quanta(theta)
+    return quanta, kept(model, quanta, model.at(theta)[0])
+
+
 class _Place(NamedTuple):
     """One place, and the weights of the matrices there."""
 

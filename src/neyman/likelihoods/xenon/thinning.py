@@ -25,8 +25,8 @@ MANY = 1000
 """Quanta up to which one p0 serves all events, and `ANCHORS` all places."""
 GROUPS = 4
 """Of events that share a p0, where there are more quanta."""
-REACH = 7.5
-"""Standard deviations of a binomial; 1e-13 is beyond."""
+REACH = 8.0
+"""Standard deviations of a binomial; 1e-15 is beyond."""
 LARGEST = 700.0
 """The largest exponent of a float."""
 
@@ -114,8 +114,13 @@ def _in_windows(given: Array, p: Array, size: int, step: int) -> Array:
 
 def binomial(rows: int, columns: int, p: Number, *, step: int = 1) -> Array:
     """Binom(k; step j, p), (rows, columns) in (k, j)."""
-    k, n = np.arange(0.0, rows)[:, None], step * np.arange(0.0, columns)[None, :]
-    return jnp.exp(log_choose(n, k) + k * jnp.log(p) + np.maximum(n - k, 0) * jnp.log1p(-p))
+    k, n = jnp.arange(rows)[:, None], step * jnp.arange(columns)[None]
+    rest = jnp.maximum(n - k, 0)
+    count = max(rows, step * (columns - 1) + 1)
+    factorial = jax.lax.optimization_barrier(log_factorials(count))  # no constant of this size
+    log_p = factorial[n] - factorial[k] - factorial[rest]
+    log_p += k.astype(float) * jnp.log(p) + rest.astype(float) * jnp.log1p(-p)
+    return jnp.where(k <= n, jnp.exp(log_p), 0.0)
 
 
 def log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
