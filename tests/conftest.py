@@ -1,7 +1,9 @@
 """Strict numerics for every test: types checked at run time, dtypes and ranks never promoted."""
 
+import gc
 import os
 import pathlib
+from collections.abc import Iterator
 
 import jaxtyping
 
@@ -38,6 +40,37 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if ("slow" in item.keywords) != chosen:
             item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def memory() -> "Memory":
+    return Memory()
+
+
+@pytest.fixture(autouse=True)
+def forget(memory: "Memory") -> Iterator[None]:
+    yield
+    memory.forget()
+
+
+class Memory:
+    """Compiled programs are forgotten when they are many, for thousands would fill the machine."""
+
+    def __init__(self) -> None:
+        self.limit = 2.0
+
+    def forget(self) -> None:
+        if gibibytes_in_use() > self.limit:
+            jax.clear_caches()
+            gc.collect()
+            self.limit = max(2.0, gibibytes_in_use() + 1.0)
+
+
+def gibibytes_in_use() -> float:
+    pages = pathlib.Path("/proc/self/statm")
+    if not pages.exists():  # not Linux
+        return 0.0
+    return int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**30
 
 
 @pytest.fixture(scope="session")
