@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from neyman.inference.interval import interval as interval
     from neyman.inference.limit import upper_limit as upper_limit
     from neyman.inference.ranks import calibrate_draws as calibrate_draws
+    from neyman.inference.reduce import reduce as reduce
+    from neyman.inference.reduce import reparametrise as reparametrise
     from neyman.inference.sampling.sample import sample as sample
     from neyman.inference.scan import scan as scan
     from neyman.inference.significance import significance as significance
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from neyman.inference.yields import yields as yields
     from neyman.likelihoods.function import likelihood as likelihood
     from neyman.likelihoods.load import load as load
+    from neyman.likelihoods.xenon.bands import bands as bands
+    from neyman.likelihoods.xenon.energies import energies as energies
     from neyman.model import Data as Data
     from neyman.model import Likelihood as Likelihood
     from neyman.model import Model as Model
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     from neyman.parameters import Parameter as Parameter
     from neyman.parameters import Parameters as Parameters
     from neyman.plots import plot as plot
+    from neyman.plots import plot_acceptance as plot_acceptance
     from neyman.plots import plot_correlation as plot_correlation
     from neyman.results import load_result as load_result
     from neyman.status import InputError as InputError
@@ -54,6 +59,8 @@ _HOME = {
     "interval": "neyman.inference.interval",
     "upper_limit": "neyman.inference.limit",
     "calibrate_draws": "neyman.inference.ranks",
+    "reduce": "neyman.inference.reduce",
+    "reparametrise": "neyman.inference.reduce",
     "sample": "neyman.inference.sampling.sample",
     "scan": "neyman.inference.scan",
     "significance": "neyman.inference.significance",
@@ -61,6 +68,8 @@ _HOME = {
     "yields": "neyman.inference.yields",
     "likelihood": "neyman.likelihoods.function",
     "load": "neyman.likelihoods.load",
+    "bands": "neyman.likelihoods.xenon.bands",
+    "energies": "neyman.likelihoods.xenon.energies",
     "Data": "neyman.model",
     "Likelihood": "neyman.model",
     "Model": "neyman.model",
@@ -68,6 +77,7 @@ _HOME = {
     "Parameter": "neyman.parameters",
     "Parameters": "neyman.parameters",
     "plot": "neyman.plots",
+    "plot_acceptance": "neyman.plots",
     "plot_correlation": "neyman.plots",
     "load_result": "neyman.results",
     "InputError": "neyman.status",

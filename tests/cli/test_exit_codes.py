@@ -85,7 +85,7 @@ BAD = {
     "limit {ws} --plot band.bmp": "use .png, .pdf or .svg",
     "limit {ws} --plot nowhere/band.png": "its folder does not exist",
     "limit {ws} --plot pulls=band.png": "known are limit",
-    "show {ws} --plot show.png": "show has no plot",
+    "show {ws} --plot show.png": "are of single events",
     "fit {ws} --out nowhere/results": "create the folder first",
     "fit {ws} --out {ws}": "is a file; name a folder to write to",
     "fit {ws} --out .": "something else than an earlier result",
@@ -147,6 +147,12 @@ def test_no_arguments_is_help(run):
 
 def test_version(run):
     assert run("--version").out == f"neyman {neyman.__version__}\n"
+
+
+def test_python_runs_the_package():
+    command = [sys.executable, "-m", "neyman", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"neyman {neyman.__version__}\n"
 
 
 def test_names_are_no_control_sequences(run, variant):

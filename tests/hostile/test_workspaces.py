@@ -115,7 +115,7 @@ class Case:
     place: str
     remedy: str
     status: ny.Status | None = None
-    verbs: tuple[str, ...] = ("fit", "limit")
+    verbs: tuple[str, ...] = ("fit", "limit", "scan", "interval")
 
     def write(self, folder: pathlib.Path) -> pathlib.Path:
         path = folder / "ws.json"
@@ -486,7 +486,7 @@ def test_python(case, tmp_path):
         assert case.remedy in message
     else:
         like = ny.load(path)
-        verbs = {"fit": ny.fit, "limit": ny.upper_limit}
+        verbs = {"fit": ny.fit, "limit": ny.upper_limit, "scan": ny.scan, "interval": ny.interval}
         for name in case.verbs:
             result = verbs[name](like)
             notes = [str(note) for note in result.notes if note.status is case.status]
@@ -496,7 +496,7 @@ def test_python(case, tmp_path):
 @pytest.mark.parametrize("case", CASES + MORE, ids=lambda case: case.name)
 def test_command_line(case, tmp_path, capsys):
     path = case.write(tmp_path)
-    for verb in case.verbs:
+    for verb in case.verbs if case.status is not None else ("fit", "limit"):
         code = main([verb, str(path), "--json"])
         out, err = capsys.readouterr()
         assert "Traceback" not in out + err

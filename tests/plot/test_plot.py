@@ -132,6 +132,12 @@ def test_limit_draws_the_curves_and_marks_the_limits(limit):
     assert f"{limit.observed:.4g}" in words(axes.figure)
 
 
+def test_the_smallest_expected_cls_is_within_the_axis(results):
+    test = dataclasses.replace(results["test"], expected=np.array([1e-20, 1e-9, 1e-4, 0.1, 0.5]))
+    low, _ = plot(test).axes[0].get_xlim()
+    assert 0.0 < low < 1e-20
+
+
 def test_limits_versus_a_number_and_versus_a_name(limit, results):
     axes = plot(results["numbers"], reference=None).axes[0]
     np.testing.assert_array_equal(axes.lines[1].get_xdata(), [100.0, 150.0, 200.0])

@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from neyman.cli.options import Source
@@ -16,25 +16,28 @@ from neyman.results.base import finite
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """What is drawn, and by which function of `neyman.plots`."""
+    """What is drawn, or a function that makes it, and by which function of `neyman.plots`."""
 
     subject: Any
     function: str = "plot"
 
     def draw(self, path: str | pathlib.Path) -> None:
         plots = importlib.import_module("neyman.plots")  # takes half a second
-        getattr(plots, self.function)(self.subject, path)
+        subject = self.subject() if callable(self.subject) else self.subject
+        getattr(plots, self.function)(subject, path)
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
     """A result; `pictures` by name, the first being what `--plot FILE` means; `extras`, further
-    results by name; whether the covariance of a fit is printed."""
+    results by name; whether the covariance of a fit is printed; `fill`, which adds to the folder of
+    --out."""
 
     result: Result
     pictures: dict[str, Picture]
     extras: dict[str, Impacts | Yields]
     covariance: bool = False
+    fill: Callable[[pathlib.Path], None] | None = None
 
     def to_json(self) -> str:
         """One strict JSON object: the result's, with the keys of the extras."""

@@ -7,7 +7,8 @@ import sys
 
 from neyman.cli.answer import Answer
 from neyman.cli.grid import Grid
-from neyman.cli.options import Output, Verb
+from neyman.cli.inputs import WORKSPACES
+from neyman.cli.options import Output, Source, Verb
 from neyman.cli.text import printable
 from neyman.io.store import write_atomic, write_directory
 from neyman.io.strict_json import write_json
@@ -16,13 +17,16 @@ from neyman.results import Result
 from neyman.status import InputError, Severity
 
 FORMATS = (".png", ".pdf", ".svg")
+EVENTS = ("bands", "energies", "acceptance")
+"""Of a model of events."""
 PICTURES = {
     "check": ("coverage",),
-    "fit": ("pulls", "correlation", "impacts", "yields"),
+    "fit": ("pulls", "correlation", "impacts", "yields", *EVENTS),
     "hypotest": ("cls",),
     "limit": ("limit",),
     "sample": ("corner",),
     "scan": ("scan",),
+    "show": EVENTS,
     "contour": ("contour",),
 }
 """What each verb can draw; the first is what `--plot FILE` means."""
@@ -68,6 +72,9 @@ def wanted(verb: Verb, arguments: list[str]) -> Plots:
         name, path = (named[1], named[2]) if named else (known[0], argument)
         if name not in known:
             raise unknown_name(name, known, "plot")
+        workspace = isinstance(verb.source, Source) and verb.source.file.endswith(WORKSPACES)
+        if name in EVENTS and workspace:
+            raise InputError(place, f"{name} are of single events", "give a .toml model")
         if verb.options.get(name) is False:
             raise InputError(place, "is not computed", f"add --{name}")
         if not path.lower().endswith(FORMATS):
@@ -96,6 +103,11 @@ def save(done: Answer, folder: pathlib.Path) -> None:
             picture.draw(folder / f"{name}.png")
         except InputError as error:  # no reason to lose the numbers
             print(printable(f"warning: {name}.png is not drawn: {error}"), file=sys.stderr)
+    if done.fill is not None:
+        try:
+            done.fill(folder)
+        except InputError as error:
+            print(printable(f"warning: the folder lacks a part: {error}"), file=sys.stderr)
 
 
 def report(done: Answer, output: Output) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 
 from neyman.cli.answer import Answer, Picture, answer
 from neyman.cli.evaluate import Evaluation, points_at, values_at
+from neyman.cli.events import check_workspace, event_pictures, write_workspace
 from neyman.cli.grid import limit_grid
 from neyman.cli.inputs import assignment, number, read
-from neyman.cli.options import Covering, Form, Method, Null, Sampler, Source, Texts
+from neyman.cli.options import Covering, Folders, Form, Method, Null, Sampler, Source, Texts
 from neyman.cli.show import describe
 from neyman.inference.asymptotics import parameter_of_interest, throws_toys
 from neyman.inference.fit import fit as maximise
@@ -30,9 +31,14 @@ MAX_TOYS = 100_000_000
 MAX_WORKERS = 1024
 
 
-def show(source: Source, *, every: bool) -> Answer:
+def show(source: Source, *, every: bool, workspace: str | None) -> Answer:
+    if workspace is not None:
+        check_workspace(workspace)
     given = read(source)
-    return answer(describe(given.like, every), source, given.digests)
+    if workspace is not None:
+        write_workspace(given.like, workspace)
+    result = describe(given.like, every)
+    return answer(result, source, given.digests, pictures=event_pictures(given.like))
 
 
 def fit(
@@ -61,6 +67,7 @@ def fit(
 
         extras["yields"] = yields_of(given.like, result)
     pictures |= {name: Picture(extra) for name, extra in extras.items()}
+    pictures |= event_pictures(given.like, result)
     return answer(
         result, source, given.digests, pictures=pictures, extras=extras, covariance=covariance
     )
@@ -192,6 +199,12 @@ def simulate(
     return answer(described(given, n, to, truth, seed), source, given.digests)
 
 
+def learn(source: Source, *, to: str, resume: str | None) -> Answer:
+    from neyman.cli.learn import learn_from
+
+    return learn_from(source, to, resume)
+
+
 def check(
     source: Source,
     *,
@@ -201,9 +214,14 @@ def check(
     interval: Covering,
     toys: int,
     references: int | None,
+    against: str | None,
     resume: str | None,
     **where: Any,
 ) -> Answer:
+    if against is not None:
+        from neyman.cli.learn import compare
+
+        return compare(source, against, poi, (level or [0.95])[0], resume)
     from neyman.inference.coverage import coverage
 
     for option, number_of in (
@@ -227,6 +245,12 @@ def check(
         workplace=place,
     )
     return answer(result, source, given.digests, pictures={"coverage": Picture(result)})
+
+
+def report(source: Folders, *, to: str) -> Answer:
+    from neyman.cli.report import write_report
+
+    return Answer(write_report(source.paths, to), {}, {})
 
 
 def workplace(workers: int, dask: str | None, folder: str | None = None) -> Workplace:

@@ -9,7 +9,7 @@ from scipy.special import chdtri
 
 from neyman.inference.asymptotics import few_events_notes, parameter_of_interest
 from neyman.inference.feldman_cousins import EndSearch
-from neyman.inference.fit import model_notes
+from neyman.inference.fit import flat_notes, model_notes
 from neyman.inference.limit import check_level
 from neyman.inference.profile import Profile, profile_end
 from neyman.inference.provenance import provenance_of
@@ -58,6 +58,7 @@ def interval(
     name = parameter_of_interest(like, poi)
     profile = Profile(like, name)
     threshold = float(chdtri(1, 1.0 - level))
+    own = model_notes(like) + flat_notes(like, profile.best, profile.floating)
     if method == "profile":
         lower, low_note = profile_end(profile, threshold, -1.0)
         upper, high_note = profile_end(profile, threshold, +1.0)
@@ -69,7 +70,7 @@ def interval(
             upper=upper,
             best=profile.best_value,
             method=method,
-            notes=model_notes(like) + profile.notes(upper, lower) + few + low_note + high_note,
+            notes=own + profile.notes(upper, lower) + few + low_note + high_note,
             provenance=provenance_of(like),
         )
     with Construction(like, (name,), key, workplace, [level]) as test:
@@ -88,7 +89,7 @@ def interval(
         upper_error=high.error,
         toys=test.thrown,
         failed=test.failed,
-        notes=model_notes(like) + profile.notes() + test.notes() + low.notes + high.notes,
+        notes=own + profile.notes() + test.notes() + low.notes + high.notes,
         provenance=provenance_of(like, key),
     )
 

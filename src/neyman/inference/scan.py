@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from neyman.inference.asymptotics import parameter_of_interest
-from neyman.inference.fit import model_notes
+from neyman.inference.fit import flat_notes, model_notes
 from neyman.inference.profile import Profile
 from neyman.inference.provenance import provenance_of
 from neyman.inference.threads import one_thread
@@ -42,12 +42,13 @@ def scan(
     delta = np.empty(len(grid))
     for i in order:
         delta[i] = profile.twice_delta(float(grid[i]))
+    notes = profile.notes() + flat_notes(like, profile.best, profile.floating)
     return Scan(
         poi=name,
         values=grid,
         delta_twice_nll=delta,
         best=profile.best_value,
-        notes=model_notes(like) + profile.notes() + _outside(like, name, grid),
+        notes=model_notes(like) + notes + _outside(like, name, grid),
         provenance=provenance_of(like),
     )
 

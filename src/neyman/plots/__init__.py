@@ -11,6 +11,8 @@
     Yields                      yields with data and ratio, after or before the fit
     Coverage                    coverage versus the truth
     Calibration                 ranks, their distribution function, coverage at levels
+    Bands                       bands of sources in S1 and S2, with events
+    Energies                    spectra and events; `plot_acceptance(energies)`
 
 Results know nothing of it. How to draw another one: a function result -> Figure in a file of
 its own, and a line in `DRAWN`. No pyplot: figures belong to who asked for them, and the
@@ -24,20 +26,24 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from neyman.plots.bands import draw_bands
 from neyman.plots.calibration import draw_calibration
 from neyman.plots.contour import draw_contour
 from neyman.plots.corner import draw_corner
 from neyman.plots.correlation import draw_correlation
 from neyman.plots.coverage import draw_coverage
+from neyman.plots.energies import draw_acceptance, draw_energies
 from neyman.plots.limit import draw_limit, draw_limits, draw_test
 from neyman.plots.nuisances import draw_impacts, draw_pulls
 from neyman.plots.scan import draw_scan
 from neyman.plots.style import check_suffix, save, style
 from neyman.plots.yields import draw_yields
 from neyman.results import (
+    Bands,
     Calibration,
     Contour,
     Coverage,
+    Energies,
     Fit,
     Impacts,
     Limit,
@@ -49,7 +55,7 @@ from neyman.results import (
 )
 from neyman.status import InputError
 
-__all__ = ["plot", "plot_correlation"]
+__all__ = ["plot", "plot_acceptance", "plot_correlation"]
 
 DRAWN: dict[type, Callable[..., Figure]] = {
     Limit: draw_limit,
@@ -62,6 +68,8 @@ DRAWN: dict[type, Callable[..., Figure]] = {
     Yields: draw_yields,
     Coverage: draw_coverage,
     Calibration: draw_calibration,
+    Bands: draw_bands,
+    Energies: draw_energies,
 }
 
 
@@ -109,6 +117,14 @@ def plot_correlation(
     """The correlation matrix of a fit, of the `top` (20) parameters that correlate most."""
     check_suffix(path)
     return _finished(draw_correlation, fit, path, title, options)
+
+
+def plot_acceptance(
+    result: Energies, path: str | pathlib.Path | None = None, *, title: str = "", **options: Any
+) -> Figure:
+    """The share of deposits of each source that is kept, versus energy."""
+    check_suffix(path)
+    return _finished(draw_acceptance, result, path, title, options)
 
 
 def _finished(

@@ -245,7 +245,7 @@ def draw_test(result: Test, labels: Mapping[str, str] | None = None) -> Figure:
     axes.axvline(0.05, color=VERMILION, lw=1.0, ls="-.", label="CLs = 0.05")
     shown = np.append(e, [result.observed, 0.05])
     shown = shown[np.isfinite(shown) & (shown > 0)]
-    axes.set(xscale="log", xlim=(max(shown.min() / 2, 1e-12), 2.0), ylim=(-0.8, 0.8), yticks=[])
+    axes.set(xscale="log", xlim=(shown.min() / 2, 2.0), ylim=(-0.8, 0.8), yticks=[])
     axes.set_xlabel(f"CLs of {text(result.poi, labels, AXIS)} = {result.value:g}")
     handles, names = axes.get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=2, reverse=True)

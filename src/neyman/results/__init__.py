@@ -9,27 +9,33 @@ import pathlib
 import typing
 
 from neyman.io.strict_json import read_json
+from neyman.results.bands import Bands
 from neyman.results.base import Result
 from neyman.results.calibration import Calibration
 from neyman.results.contour import Contour
 from neyman.results.coverage import Coverage
+from neyman.results.energies import Energies
 from neyman.results.fit import Estimate, Fit, Impacts, Yields
 from neyman.results.hypothesis import Limit, Significance, Test
 from neyman.results.profile import Interval, Scan
+from neyman.results.reduction import Reduction
 from neyman.results.samples import Marginal, Samples
 from neyman.status import InputError
 
 __all__ = [
     "AnyResult",
+    "Bands",
     "Calibration",
     "Contour",
     "Coverage",
+    "Energies",
     "Estimate",
     "Fit",
     "Impacts",
     "Interval",
     "Limit",
     "Marginal",
+    "Reduction",
     "Result",
     "Samples",
     "Scan",
@@ -52,6 +58,9 @@ AnyResult = (
     | Yields
     | Coverage
     | Calibration
+    | Reduction
+    | Bands
+    | Energies
 )
 
 

@@ -16,7 +16,7 @@ The rate of an event far outside the model is `FLOOR` at least, so that log L st
 note of the fit names it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
 import equinox as eqx
 import numpy as np
@@ -24,22 +24,23 @@ import numpy as np
 from neyman._jax import Array, Scalar, jax, jnp
 from neyman.auxiliary import Auxiliary
 from neyman.likelihoods.xenon.accidentals import Accidentals
-from neyman.likelihoods.xenon.events import Events
-from neyman.likelihoods.xenon.expected import Quanta, interpolated, kept
+from neyman.likelihoods.xenon.differential import differential
+from neyman.likelihoods.xenon.events import Events, bucket
+from neyman.likelihoods.xenon.expected import Quanta, kept
 from neyman.likelihoods.xenon.fields import field_shares
 from neyman.likelihoods.xenon.selection import Points, Selection
-from neyman.likelihoods.xenon.signals import Law, charge, density, light
+from neyman.likelihoods.xenon.signals import Law, charge, light
 from neyman.likelihoods.xenon.simulate import simulate
 from neyman.likelihoods.xenon.source import Source
 from neyman.likelihoods.xenon.yields import Constants
 from neyman.model import Data, Model, ObservedLikelihood
 from neyman.parameters import Parameters
-from neyman.status import InputError, Note
+from neyman.status import InputError, Note, Status
 
 FLOOR = 1e-200
 """The least differential rate of an event: log R = -460."""
-CHUNK = 4096
-"""Events evaluated at a time."""
+FEW = 5
+"""Events that notes name."""
 
 
 class EventModel(Model):
@@ -61,14 +62,16 @@ class EventModel(Model):
     """Columns of places and times, uniform in volume and live time, from which simulated events
     take theirs."""
     field_nodes: Array
-    """V/cm, (F,)."""
+    """V/cm, (F,); of the map as it is given."""
     selection: Selection = eqx.field(static=True)
     drift_times: tuple[float, float] = eqx.field(static=True)
     """us; the range of the fiducial volume."""
-    photons: int = eqx.field(static=True)
-    """The largest number of detected photons counted."""
+    photons: tuple[int, ...] = eqx.field(static=True)
+    """The largest number of detected photons counted, on the lattice of each of `steps`."""
     capacity: int = eqx.field(static=True)
     """Simulated data sets have room for this many events before selection."""
+    meanings: tuple[str, ...] = eqx.field(static=True)
+    """What each parameter floats, in the order of theta: their names, until they are renamed."""
     parameters: Parameters = eqx.field(static=True)
     auxiliary: Auxiliary
     poi: str | None = eqx.field(static=True)
@@ -83,6 +86,11 @@ class EventModel(Model):
     def names(self) -> tuple[str, ...]:
         """Of the sources, in the order of `expected_events`."""
         return tuple(source.name for source in (*self.sources, *self.accidentals))
+
+    @property
+    def rate_names(self) -> set[str]:
+        """The meanings of rate multipliers."""
+        return {f"{name}_rate" for name in self.names}
 
     @property
     def varies(self) -> bool:
@@ -110,8 +118,7 @@ class EventModel(Model):
 
     def at(self, theta: Array) -> tuple[Constants, Array]:
         """The constants at theta, and the rate multiplier of each source, (S,)."""
-        p = self.parameters
-        named = {name: theta[i] for i, name in enumerate(p.names)}
+        named = {name: theta[i] for i, name in enumerate(self.meanings)}
         rates = [named.get(f"{name}_rate", jnp.ones(())) for name in self.names]
         known = {name: value for name, value in named.items() if name in self.constants}
         return {**self.constants, **known}, jnp.stack(rates)
@@ -121,6 +128,10 @@ class EventModel(Model):
         if not self.varies:
             return jnp.stack([c["drift_field"]])
         return self.field_nodes * (c["drift_field"] / self.constants["drift_field"])
+
+    def field_shares(self, points: Points) -> Array | None:
+        """Of each field in what is seen at K places, (K, F); None where there is one field."""
+        return field_shares(points.field, jnp.asarray(self.field_nodes))
 
     def quanta(self, theta: Array) -> Quanta:
         """Q of each lattice of each source, (B, F, electrons, photons), events included."""
@@ -132,21 +143,28 @@ class EventModel(Model):
 
     def main_log_prob(self, theta: Array, main: Events) -> Scalar:
         quanta, (c, rates) = self.quanta(theta), self.at(theta)
-        rate = self._differential(quanta, c, rates, main.columns)
+        rate = differential(self, quanta, c, rates, main.columns)
         present = main.weight > 0
         log_rate = jnp.log(jnp.where(present, jnp.maximum(rate, FLOOR), 1.0))
-        return jnp.sum(main.weight * log_rate) - jnp.sum(self._expected(quanta, c, rates))
+        mu = self.expected_of(kept(self, quanta, c), rates)
+        return jnp.sum(main.weight * log_rate) - jnp.sum(mu)
 
     def differential_rates(self, theta: Array, events: Events) -> Array:
         """R of each event, (N,), in events per PE^2 per us."""
-        return self._differential(self.quanta(theta), *self.at(theta), events.columns)
+        return differential(self, self.quanta(theta), *self.at(theta), events.columns)
 
     def expected_events(self, theta: Array) -> Array:
         """mu of each source, (S,)."""
-        return self._expected(self.quanta(theta), *self.at(theta))
+        c, rates = self.at(theta)
+        return self.expected_of(kept(self, self.quanta(theta), c), rates)
 
     def expected_counts(self, theta: Array) -> Array | None:
-        return self.expected_events(jnp.asarray(theta))
+        """In cells of S1 and S2, so that they tell what a signal has to be told from."""
+        from neyman.likelihoods.xenon.template import edges, template
+
+        theta = jnp.asarray(theta)
+        initial = jnp.asarray(np.asarray(self.parameters.init))
+        return jnp.sum(template(self, theta, *edges(self, initial)), axis=0).ravel()
 
     def size(self, step: int) -> tuple[int, int]:
         """The numbers of electrons and photons that every lattice of a step fits in."""
@@ -157,70 +175,53 @@ class EventModel(Model):
     def signals(
         self, s1: Law, s2: Law, points: Points, c: Constants, step: int = 1
     ) -> tuple[Array, Array]:
-        """P(S2|ne), (K, electrons), and P(S1|nph), (K, photons), at K places."""
+        """P(S2|ne), (K, electrons), and P(S1|nph), (K, photons), at K places or at one."""
         electrons, photons = self.size(step)
+        most = self.photons[self.steps.index(step)]
         b = charge(s2, points.s2_map, points.drift_time, electrons, c, step=step)
-        return b, light(s1, points.s1_map, photons, self.photons, c, step=step)
+        return b, light(s1, points.s1_map, photons, most, c, step=step)
 
-    def _differential(
-        self, quanta: Quanta, c: Constants, rates: Array, columns: Mapping[str, Array]
-    ) -> Array:
-        terms = self._terms(quanta)
-        fields = self.fields(c)
-
-        def of(some: dict[str, Array]) -> Array:
-            s1, s2, points = some["s1"], some["s2"], points_of(some)
-            shares = field_shares(points.field, fields)
-            total = jnp.zeros(len(s1))
-            for step in self.steps:
-                b, a = self.signals(density(s1), density(s2), points, c, step)
-                for name, q in terms[step]:
-                    part = interpolated(b, q, a, shares)
-                    total = total + (part if name is None else some[name] * part)
-            for rate, source in zip(rates[len(self.sources) :], self.accidentals):
-                total = total + rate * source.density(s1, s2)
-            if self.selection.acceptances:
-                total = total * self.selection.efficiency(s1, s2, points)
-            return total
-
-        needed = {name: columns[name] for name in self.columns}
-        n = len(needed["s1"])
-        low, high = self.drift_times
-        if n <= CHUNK:
-            return of(needed) / (high - low)
-        padded = {k: jnp.pad(v, (0, -n % CHUNK), mode="edge") for k, v in needed.items()}
-        chunks = {k: v.reshape(-1, CHUNK) for k, v in padded.items()}
-        return jax.lax.map(jax.checkpoint(of), chunks).reshape(-1)[:n] / (high - low)
-
-    def _terms(self, quanta: Quanta) -> dict[int, list[tuple[str | None, Array]]]:
-        """Per step, matrices (F, electrons, photons) and the column that multiplies each; those
-        of all uniform sources are one."""
-        found: dict[int, list[tuple[str | None, Array]]] = {step: [] for step in self.steps}
-        uniform: dict[int, list[Array]] = {step: [] for step in self.steps}
-        for source, matrices in zip(self.sources, quanta):
-            for lattice, q in zip(source.lattices, matrices):
-                if source.at_places is None:
-                    uniform[lattice.step].append(q[0])
-                else:
-                    found[lattice.step] += zip(source.columns, q)
-        for step, matrices in uniform.items():
-            if matrices:
-                largest = [_enlarged(q, *self.size(step)) for q in matrices]
-                found[step].append((None, sum(largest[1:], largest[0])))
-        return found
-
-    def _expected(self, quanta: Quanta, c: Constants, rates: Array) -> Array:
+    def expected_of(self, kept: Array, rates: Array) -> Array:
+        """mu of each source, (S,), from `expected.kept`."""
         first = len(self.sources)
-        factors = jnp.concatenate([jnp.ones(first), rates[first:]])
-        return factors * kept(self, quanta, c)
+        return jnp.concatenate([jnp.ones(first), rates[first:]]) * kept
 
     def main_sample(self, key: Array, theta: Array) -> Events:
         return simulate(key, self, *self.at(theta))
 
     def main_expected(self, theta: Array) -> Events:
-        from neyman.likelihoods.xenon.template import asimov
+        from neyman.likelihoods.xenon.asimov import asimov
 
-        return asimov(self, theta)
+        return asimov(self, jnp.asarray(theta))
+
+    def near(self, theta: np.ndarray, tested: Collection[str]) -> Model | None:
+        from neyman.likelihoods.xenon.expanded import expanded
+
+        meant = {self.meanings[self.parameters.index(name)] for name in tested}
+        return expanded(self, np.asarray(theta)) if meant <= self.rate_names else None
+
+    def compacted(self, main: Events) -> Events:
+        weight = np.asarray(main.weight)
+        if np.any(np.isnan(weight)):  # more events than room: such toys fail, and are counted
+            return main
+        order = np.argsort(weight == 0, axis=-1, kind="stable")
+        size = min(bucket(int(np.max(np.sum(weight > 0, axis=-1), initial=0))), weight.shape[-1])
+
+        def first(of: Array) -> np.ndarray:
+            return np.take_along_axis(np.asarray(of), order[..., :size], axis=-1)
+
+        return Events({name: first(of) for name, of in main.columns.items()}, first(weight))
+
+    def doubts(self, theta: np.ndarray, data: Data) -> tuple[Note, ...]:
+        """Events of no rate: `FLOOR` stands in for it."""
+        rates = np.asarray(_rates(self, jnp.asarray(theta), data.main))
+        present = np.asarray(data.main.weight) > 0
+        notes = []
+        for i in np.flatnonzero(present & (rates <= FLOOR))[:FEW]:
+            s1, s2 = (float(data.main.columns[name][i]) for name in ("s1", "s2"))
+            place = f"event {i + 1} (S1 = {s1:.4g} PE, S2 = {s2:.4g} PE) is far outside the model"
+            notes.append(Note(Status.SUSPICIOUS_INPUT, place))
+        return tuple(notes)
 
     def describe_nonfinite(self, theta: np.ndarray, data: Data) -> str:
         rates = np.asarray(self.differential_rates(jnp.asarray(theta), data.main))
@@ -234,12 +235,6 @@ class EventModel(Model):
         return "an auxiliary measurement"
 
 
-def points_of(columns: Mapping[str, Array]) -> Points:
-    """The places of events."""
-    here = (columns[name] for name in ("drift_time", "s1_map", "s2_map"))
-    return Points(*here, columns.get("field"))
-
-
-def _enlarged(quanta: Array, electrons: int, photons: int) -> Array:
-    _, rows, columns = quanta.shape
-    return jnp.pad(quanta, ((0, 0), (0, electrons - rows), (0, photons - columns)))
+@jax.jit
+def _rates(model: EventModel, theta: Array, events: Events) -> Array:
+    return model.differential_rates(theta, events)

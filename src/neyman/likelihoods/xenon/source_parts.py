@@ -38,7 +38,8 @@ MOST_STRETCHES = 1000
 class RunPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[run]`"""
 
-    start: datetime.date | datetime.datetime | None = None
+    start: Any = None
+    """A date, or a date and time."""
     live: tuple[tuple[float, float], ...] = ()
 
 
@@ -60,9 +61,10 @@ class Run:
     def start(self) -> datetime.datetime:
         """UTC unless it says otherwise."""
         start = self.part.start
-        if start is None:
-            place = f"{self.file.name}: run.start"
-            raise InputError(place, "is missing", "a modulated rate needs it, e.g. 2022-01-01")
+        if not isinstance(start, datetime.date):
+            problem = "is missing" if start is None else "is no date"
+            remedy = "a modulated rate needs it, e.g. start = 2022-01-01"
+            raise InputError(f"{self.file.name}: run.start", problem, remedy)
         if not isinstance(start, datetime.datetime):
             start = datetime.datetime.combine(start, datetime.time())
         return start if start.tzinfo else start.replace(tzinfo=datetime.UTC)

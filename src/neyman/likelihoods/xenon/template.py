@@ -12,13 +12,12 @@ the quanta matrix of one energy node alone. Nothing is simulated, so nothing flu
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from neyman._jax import Array, jax, jnp
+from neyman.likelihoods.xenon.asimov import ranges
 from neyman.likelihoods.xenon.events import Events
 from neyman.likelihoods.xenon.expected import in_cells, interpolated
-from neyman.likelihoods.xenon.fields import field_shares
 from neyman.likelihoods.xenon.quanta import quanta_matrix
+from neyman.likelihoods.xenon.selection import points_of
 from neyman.likelihoods.xenon.signals import density
 from neyman.likelihoods.xenon.yields import Constants
 from neyman.parameters import unknown_name
@@ -28,10 +27,8 @@ if TYPE_CHECKING:
     from neyman.likelihoods.xenon.model import EventModel
     from neyman.likelihoods.xenon.source import Source
 
-ASIMOV_CELLS = (24, 24)
-"""Cells in S1 and in S2 of the Asimov data."""
-ASIMOV_EVENTS = 1024
-"""The fullest cells are kept, with the weight of all."""
+CELLS = 24
+"""In S1, and in S2, that tell a signal from what it is sought among."""
 
 
 def template(model: "EventModel", theta: Array, s1_edges: Array, s2_edges: Array) -> Array:
@@ -45,8 +42,20 @@ def template(model: "EventModel", theta: Array, s1_edges: Array, s2_edges: Array
     return jnp.sum(_by_place(model, theta, s1_edges, s2_edges), axis=1)
 
 
+def corrected_template(
+    model: "EventModel", theta: Array, cs1_edges: Array, cs2_edges: Array
+) -> Array:
+    """`template` in cells of corrected S1 and S2 (`selection`), (S, n1, n2)."""
+    places = model.places
+    gain = places.s2_map * jnp.exp(-places.drift_time / model.selection.lifetime)
+    s1_edges = jnp.asarray(places.s1_map)[:, None] * jnp.asarray(cs1_edges)[None]
+    s2_edges = gain[:, None] * jnp.asarray(cs2_edges)[None]
+    return jnp.sum(_by_place(model, theta, s1_edges, s2_edges), axis=1)
+
+
 def _by_place(model: "EventModel", theta: Array, s1_edges: Array, s2_edges: Array) -> Array:
-    """Expected events in cells of S1 and S2 at each place, (S, K, n1, n2)."""
+    """Expected events in cells of S1 and S2 at each place, (S, K, n1, n2); edges are those of
+    all places, (n + 1,), or of each, (K, n + 1)."""
     c, rates = model.at(theta)
     edges = jnp.asarray(s1_edges, float), jnp.asarray(s2_edges, float)
     found = in_cells(model, model.quanta(theta), c, *edges)
@@ -55,56 +64,34 @@ def _by_place(model: "EventModel", theta: Array, s1_edges: Array, s2_edges: Arra
     return factors[:, None, None, None] * found
 
 
-def asimov(model: "EventModel", theta: Array) -> Events:
-    """The Asimov data: the middle of each cell of S1, S2 and place, weighted by its events."""
-    s1_edges, s2_edges = edges(model, theta)
-    expected = _by_place(model, theta, s1_edges, s2_edges)
-    total = jnp.sum(expected, axis=0)
-    s1 = 0.5 * (s1_edges[1:] + s1_edges[:-1])
-    s2 = 0.5 * (s2_edges[1:] + s2_edges[:-1])
-    shape = total.shape
-
-    def spread(values: Array, axis: int) -> Array:
-        broad = [None, None, None]
-        broad[axis] = slice(None)
-        return jnp.broadcast_to(jnp.asarray(values)[tuple(broad)], shape).reshape(-1)
-
-    columns = {name: spread(of, 0) for name, of in model.places.columns.items()}
-    for source in model.sources:
-        if source.at_places is not None:
-            columns |= {n: spread(of, 0) for n, of in zip(source.columns, source.at_places)}
-    columns |= {"s1": spread(s1, 1), "s2": spread(s2, 2)}
-    columns["energy"] = jnp.full(total.size, jnp.nan)
-    weight, kept = jax.lax.top_k(total.reshape(-1), min(ASIMOV_EVENTS, total.size))
-    weight = weight * (jnp.sum(total) / jnp.sum(weight))
-    return Events({name: of[kept] for name, of in columns.items()}, weight)
-
-
 def edges(model: "EventModel", theta: Array) -> tuple[Array, Array]:
     """Cells of S1 and S2, equal in their square roots, that hold what the model expects."""
-    c, _ = model.at(theta)
-    electrons = max(at.step * at.shape[0] for source in model.sources for at in source.lattices)
-    p = 1.0 + c["double_pe"]
-    largest = p * c["g1_gas"] * c["electron_gain"] * c["extraction"] * electrons
-    s1_high = jnp.minimum(model.selection.s1[1], p * model.photons)
-    s2_high = jnp.minimum(model.selection.s2[1], 1.2 * largest * jnp.max(model.places.s2_map))
-    ranges = (model.selection.s1[0], s1_high), (model.selection.s2[0], s2_high)
     first, second = (
-        jnp.linspace(jnp.sqrt(low), jnp.sqrt(high), n + 1) ** 2
-        for (low, high), n in zip(ranges, ASIMOV_CELLS)
+        jnp.linspace(jnp.sqrt(low), jnp.sqrt(high), CELLS + 1) ** 2
+        for low, high in ranges(model, theta)
     )
     return first, second
 
 
-def energies_of(source: "Source") -> np.ndarray:
+def energies_of(source: "Source") -> Array:
     """The energy nodes of a source, keV, (K,)."""
-    return np.concatenate([np.asarray(e) for at in source.lattices for e in at.energies])
+    return jnp.concatenate([jnp.asarray(e) for at in source.lattices for e in at.energies])
 
 
-def weights_of(source: "Source") -> np.ndarray:
+def weights_of(source: "Source") -> Array:
     """The events that each energy node stands for, of each basis spectrum, (B, K)."""
-    every = [np.asarray(w) for at in source.lattices for w in at.weights]
-    return np.concatenate(every, axis=1)
+    every = [jnp.asarray(w) for at in source.lattices for w in at.weights]
+    return jnp.concatenate(every, axis=1)
+
+
+def deposits_of(model: "EventModel", theta: Array, name: str) -> Array:
+    """The events before any selection that each energy node of a source stands for, (K,)."""
+    source, (_, rates) = _named(model, name), model.at(theta)
+    weights = weights_of(source)
+    shares = jnp.ones(1)
+    if source.at_places is not None:
+        shares = jnp.asarray(source.at_places) @ jnp.asarray(model.volume)
+    return rates[model.names.index(name)] * (shares @ weights)
 
 
 def _each_energy(
@@ -137,7 +124,7 @@ def acceptance(model: "EventModel", theta: Array, name: str) -> tuple[Array, Arr
     places, selection = model.places, model.selection
     s1, s2 = selection.s1_law(places), selection.s2_law(places)
     signals = {at.step: model.signals(s1, s2, places, c, at.step) for at in source.lattices}
-    shares = field_shares(places.field, model.fields(c))
+    shares = model.field_shares(places)
     volume = jnp.asarray(model.volume)
     if source.at_places is not None:
         here = source.below[:, -1] @ jnp.asarray(source.at_places)
@@ -147,33 +134,41 @@ def acceptance(model: "EventModel", theta: Array, name: str) -> tuple[Array, Arr
         b, a = signals[lattice.step]
         return volume @ interpolated(b, q, a, shares)
 
-    return jnp.asarray(energies_of(source)), _each_energy(model, source, c, kept)
+    return energies_of(source), _each_energy(model, source, c, kept)
 
 
 def hidden_energy(
     model: "EventModel", theta: Array, events: Events, name: str
 ) -> tuple[Array, Array]:
     """Of the source `name`: its energy nodes in keV, (K,), and for each event the probability
-    of each, (N, K), had the event come from that source."""
-    from neyman.likelihoods.xenon.model import points_of
+    of each, (N, K), had the event come from that source; zeros where it cannot have."""
+    energies, joint = energy_rates(model, theta, events, name)
+    total = jnp.sum(joint, axis=1, keepdims=True)
+    return energies, jnp.where(total > 0, joint / jnp.where(total > 0, total, 1.0), 0.0)
 
-    source, (c, _) = _named(model, name), model.at(theta)
+
+def energy_rates(
+    model: "EventModel", theta: Array, events: Events, name: str
+) -> tuple[Array, Array]:
+    """Of the source `name`: its energy nodes in keV, (K,), and the part of each event's
+    differential rate that each gives, (N, K), in events per PE^2, before the acceptance."""
+    source, (c, rates) = _named(model, name), model.at(theta)
     of, points = events.columns, points_of(events.columns)
     s1, s2 = density(of["s1"]), density(of["s2"])
     signals = {at.step: model.signals(s1, s2, points, c, at.step) for at in source.lattices}
-    shares = field_shares(points.field, model.fields(c))
+    shares = model.field_shares(points)
 
     def rate(q: Array, lattice: "Lattice") -> Array:
         b, a = signals[lattice.step]
         return interpolated(b, q, a, shares)
 
-    weights = jnp.asarray(weights_of(source))
+    weights = weights_of(source)
     if source.at_places is None:
         mine = jnp.broadcast_to(weights[0], (len(of["s1"]), weights.shape[1]))
     else:
         mine = jnp.stack([of[column] for column in source.columns], axis=1) @ weights
-    joint = _each_energy(model, source, c, rate).T * mine
-    return jnp.asarray(energies_of(source)), joint / jnp.sum(joint, axis=1, keepdims=True)
+    per_deposit = _each_energy(model, source, c, rate).T
+    return energies_of(source), rates[model.names.index(name)] * per_deposit * mine
 
 
 def _named(model: "EventModel", name: str) -> "Source":
