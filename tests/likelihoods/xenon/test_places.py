@@ -182,7 +182,8 @@ def test_matrices_between_fields(kind, energies, accuracy):
 
 
 def test_fields_on_either_side_of_a_kink():
-    """ER over 80 to 400 V/cm: to 2e-3 of the peak, where one set of nodes left 4 %."""
+    """ER over 80 to 400 V/cm: to 2e-3 of the peak, where one set of nodes left 4 % of rates; the
+    kink is 0.4 % wide, and fields in it are the worst."""
     constants = {**event_constants(), "drift_field": jnp.asarray(200.0)}
     nodes = field_nodes(np.array([80.0, 400.0]))
     source = Source.of("x", "er", lines({4.0: 1.0}), constants, nodes)
@@ -192,7 +193,7 @@ def test_fields_on_either_side_of_a_kink():
     found = np.einsum("tf,fij->tij", shares, at(jnp.asarray(nodes)))
     direct = np.asarray(at(jnp.asarray(between)))
     error = np.abs(found - direct).max(axis=(1, 2)) / direct.max(axis=(1, 2))
-    assert np.all(error < 2e-3) and np.median(error) < 1e-4, error
+    assert np.all(error < 2e-3) and np.median(error) < 5e-4, error
     np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-12)
 
 
@@ -215,8 +216,8 @@ def test_a_floating_field_scales_the_map():
         if scale == 1.0:
             unscaled = both(model, theta / 1.1, Events(columns, jnp.ones(4)))
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-4)
-    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-7)
-    assert np.all(np.abs(found[0][0] / unscaled[0] - 1.0) > 1e-3)
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-6)
+    assert np.max(np.abs(found[0][0] / unscaled[0] - 1.0)) > 1e-2
 
 
 def event_constants():
