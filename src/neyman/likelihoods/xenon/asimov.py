@@ -169,7 +169,7 @@ def _raked(
         return jnp.log(jnp.maximum(rate, LEAST)), jnp.sum(model.expected_of(kept, rates))
 
     log_rate, mu = jax.lax.map(at, (points, quanta, kept))
-    slope = (log_rate[1:] - log_rate[0]) / step[:, None]
+    slope = (log_rate[1:] - log_rate[:1]) / step[:, None]
     target = jnp.concatenate([mu[:1], (mu[1:] - mu[0]) / step])
     g = jnp.concatenate([jnp.ones((1, len(events.weight))), slope])
     size = jnp.sqrt(jnp.maximum((g**2) @ events.weight, 1e-300))
@@ -179,7 +179,7 @@ def _raked(
         return events.weight * jnp.exp(jnp.clip(moved @ g, -FARTHEST, FARTHEST))
 
     def newton(_: int, moved: Array) -> Array:
-        curvature = (g * weight(moved)) @ g.T
+        curvature = (g * weight(moved)[None]) @ g.T
         short = target - g @ weight(moved)
         return moved + jnp.linalg.pinv(curvature, rcond=1e-10, hermitian=True) @ short
 
