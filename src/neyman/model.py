@@ -11,7 +11,7 @@ Poisson(tau_a theta_a); see `Auxiliary`. The main part is each road's own.
 
 import abc
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -98,6 +98,19 @@ class Model(eqx.Module):
     def expected_counts(self, theta: Array) -> Array | None:
         """Expected numbers of events, shape (bins,); None where the model counts no events."""
         return None
+
+    def near(self, theta: np.ndarray, tested: Collection[str]) -> "Model | None":
+        """Where a likelihood is dear: a cheap model that toys thrown at theta may be fitted with,
+        whatever the values of the parameters `tested`; None where there is none."""
+        return None
+
+    def compacted(self, main: Any) -> Any:
+        """Stacked main measurements (n, ...) as NumPy arrays, with less padding where there is."""
+        return main
+
+    def doubts(self, theta: np.ndarray, data: Data) -> tuple[Note, ...]:
+        """What of the data the model cannot explain at theta."""
+        return ()
 
     def describe_nonfinite(self, theta: np.ndarray, data: Data) -> str:
         """The place (channel, bin, event) that makes log p(x|theta) not finite."""
@@ -432,6 +445,22 @@ class JointModel(Model):
         counts = [part.expected_counts(theta[i]) for part, i in zip(self.parts, self.place)]
         known = [c for c in counts if c is not None]
         return xp.concatenate(known) if known else None
+
+    def near(self, theta: np.ndarray, tested: Collection[str]) -> "Model | None":
+        parts = []
+        for part, i in zip(self.parts, self.place):
+            mine = [name for name in tested if name in part.parameters.names]
+            parts.append(part.near(theta[i], mine) if part.dear else part)
+        if any(part is None for part in parts):
+            return None
+        return dataclasses.replace(self, parts=tuple(parts))
+
+    def compacted(self, main: tuple) -> tuple:
+        return tuple(part.compacted(of) for part, of in zip(self.parts, main))
+
+    def doubts(self, theta: np.ndarray, data: Data) -> tuple[Note, ...]:
+        each = self._each(theta, data.main)
+        return tuple(n for part, t, x in each for n in part.doubts(t, Data(x, data.auxiliary)))
 
     def describe_nonfinite(self, theta: np.ndarray, data: Data) -> str:
         for part, t, x in self._each(theta, data.main):

@@ -4,11 +4,17 @@ import functools
 
 import numpy as np
 
+from neyman._jax import jax, jnp
 from neyman.inference.fit import fit
 from neyman.inference.reduce import reduce
 from neyman.likelihoods.counting import counting, gaussian, on_off
 from neyman.likelihoods.load import load
+from neyman.likelihoods.xenon.assemble import event_model
+from neyman.likelihoods.xenon.detector import load_detector
+from neyman.likelihoods.xenon.events import padded
+from neyman.likelihoods.xenon.spectra import lines
 from neyman.model import Data, ObservedLikelihood
+from neyman.parameters import Parameter
 
 WORKSPACE = {
     "channels": [
@@ -101,6 +107,26 @@ def _reduced() -> ObservedLikelihood:
     return reduce(_counting(), fit(seen, fix={"mu": 0.0}), 2).likelihood
 
 
+def _events() -> ObservedLikelihood:
+    """Recoils of one energy in a xenon detector, whose quanta nothing moves."""
+    model = event_model(
+        load_detector("generic"),
+        {"nr": ("nr", lines({6.0: 8.0}))},
+        floating=[Parameter("nr_rate", 1.0, (0.0, 10.0)), Parameter("g1", 0.117, (0.05, 0.3))],
+        measured={"g1": (0.117, 0.002)},
+        poi="nr_rate",
+    )
+    columns = {
+        "s1": np.array([3.0, 5.0, 6.5, 8.0, 9.0, 4.0]),
+        "s2": np.array([700.0, 900.0, 800.0, 1000.0, 850.0, 950.0]),
+        "drift_time": np.array([50.0, 100.0, 150.0, 200.0, 250.0, 300.0]),
+    }
+    one = np.ones(6)
+    events = padded({**columns, "s1_map": one, "s2_map": one})
+    data = Data(events, np.array([0.117]))
+    return jax.tree.map(jnp.asarray, model.observe(data))
+
+
 LIKELIHOODS = {
     "on_off": _on_off,
     "counting": _counting,
@@ -108,4 +134,5 @@ LIKELIHOODS = {
     "histfactory": functools.partial(load, WORKSPACE),
     "joint": _joint,
     "reduced": _reduced,
+    "events": _events,
 }

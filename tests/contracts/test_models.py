@@ -108,6 +108,8 @@ def test_same_key_same_sample(like):
 def test_mean_of_samples_is_the_asimov_data(like):
     """20,000 toys, 5 standard errors on up to 9 numbers: a false alarm in 2e5 runs; a bias of
     0.05 standard deviations of a measurement is caught."""
+    if like.model.dear:
+        pytest.skip("the Asimov data of events are cells of weight, no mean event")
     model, theta = compiled(like).model, jnp.asarray(point(like))
     keys = jax.random.split(jax.random.key(5), 20_000)
     toys = jax.jit(jax.vmap(model.sample, (0, None)))(keys, theta)
@@ -118,6 +120,10 @@ def test_mean_of_samples_is_the_asimov_data(like):
 
 
 def test_fit_of_asimov_data_gives_the_truth(like):
+    if like.model.dear:
+        pytest.skip(
+            "the Asimov data of events are cells: their maximum is near the truth, not at it"
+        )
     theta = point(like)
     found = fit(like.model.observe(like.model.expected(jnp.asarray(theta))))
     assert not found.status.failed

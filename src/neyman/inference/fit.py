@@ -105,7 +105,7 @@ def as_fit(like: Likelihood, found: Minimum, free: np.ndarray) -> Fit:
         notes += (
             Note(Status.AT_BOUND, listed([p.names[i] for i in np.flatnonzero(free > inside)])),
         )
-    notes += _flat_notes(p, null) + negative_yield_notes(like, theta)
+    notes += _flat_notes(p, null) + negative_yield_notes(like, theta) + _doubts(like, theta)
     notes += domain_notes(like, theta[None])
     measured, width = constraints(like)
     slopes = np.abs(np.asarray(found.derivatives.gradient) * errors)
@@ -142,7 +142,7 @@ def _inside(p: Parameters, theta: np.ndarray, free: np.ndarray) -> np.ndarray:
 
 def negative_yield_notes(like: Likelihood, theta: np.ndarray) -> tuple[Note, ...]:
     """Expected counts below 0, which log L forgives where nothing is observed."""
-    if like.model is None or like.data is None:
+    if like.model is None or like.data is None or like.model.dear:
         return ()
     if all((np.asarray(leaf) > 0).all() for leaf in jax.tree.leaves(like.data.main)):
         return ()  # then log L would not be finite
@@ -151,6 +151,13 @@ def negative_yield_notes(like: Likelihood, theta: np.ndarray) -> tuple[Note, ...
         return ()
     model, data = jax.device_get((like.model, like.data))
     return (Note(Status.NEGATIVE_YIELD, model.describe_nonfinite(theta, data)),)
+
+
+def _doubts(like: Likelihood, theta: np.ndarray) -> tuple[Note, ...]:
+    """What of the data the model cannot explain."""
+    if like.model is None or like.data is None:
+        return ()
+    return like.model.doubts(theta, like.data)
 
 
 def convergence_notes(like: Likelihood, found: Minimum, what: str = "") -> tuple[Note, ...]:

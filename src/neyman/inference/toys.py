@@ -15,6 +15,9 @@ Toys of small models are fitted `LANES` together (`vmap`), those of large ones o
 measured, 40 together are a fifth faster than 8 for ten bins; for the 64 parameters of
 2018_31_A, where the matrices of one toy fill the vector units, 8 are a tenth slower than one.
 A fit at a tested mu is left out where the statistic is 0 whatever it gives.
+
+Toys of a model whose likelihood is dear are fitted with a cheap one that is like it near the
+truth (`Model.near`), or else exactly, one by one (`toy_descent`).
 """
 
 import functools
@@ -34,6 +37,8 @@ SIDE = {"qtilde": -1, "q": -1, "q0": 1, "t": 0}
 """Per statistic, the sign of mu^ - mu where it counts; 0 where both count."""
 LANES = 40
 """So many toys of a small model are fitted together."""
+DEAR_LANES = 8
+"""So many toys of a model whose data take much memory on their way."""
 
 
 class Toys(NamedTuple):
@@ -84,6 +89,12 @@ def throw(chunk: Chunk) -> Toys:
     """The toys of a chunk."""
     model, truth = chunk.model, chunk.truth
     p = model.parameters
+    if model.dear:
+        model = model.near(truth.theta, [p.names[i] for i in (truth.poi, *truth.held)])
+    if model is None:
+        from neyman.inference.toy_descent import throw_one_by_one
+
+        return throw_one_by_one(chunk)
     lower = p.lower.copy()
     if chunk.statistic == "qtilde":  # arXiv:1007.1727, eq. 16: mu^ below 0 is replaced by 0
         lower[truth.poi] = max(lower[truth.poi], 0.0)
@@ -91,7 +102,7 @@ def throw(chunk: Chunk) -> Toys:
     free[[truth.poi, *truth.held]] = True
     values = np.zeros(MOST_VALUES)
     values[: len(truth.values)] = truth.values
-    lanes = LANES if len(p) <= SMALL else 1
+    lanes = DEAR_LANES if chunk.model.dear else LANES if len(p) <= SMALL else 1
     index = np.arange(chunk.first, chunk.first + -(-chunk.n // lanes) * lanes)
     thrown = _throw(
         model,

@@ -136,6 +136,7 @@ def test_templates_hold_mu(model, theta):
     np.testing.assert_allclose(found, model.expected_events(theta), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_gradient_is_that_of_differences(model, theta, thrown):
     few = {name: of[:200] for name, of in thrown.items()}
     data = Data(jax.tree.map(jnp.asarray, padded(few)), jnp.zeros(0))

@@ -124,6 +124,7 @@ def event_model(
         drift_times=detector.drift_times,
         photons=_most_detected(made, starts, places),
         capacity=_capacity((*made, *accidentals), parameters),
+        meanings=parameters.names,
         parameters=parameters,
         auxiliary=Auxiliary.of(
             parameters,

@@ -16,7 +16,7 @@ The rate of an event far outside the model is `FLOOR` at least, so that log L st
 note of the fit names it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import equinox as eqx
 import numpy as np
@@ -24,7 +24,7 @@ import numpy as np
 from neyman._jax import Array, Scalar, jax, jnp
 from neyman.auxiliary import Auxiliary
 from neyman.likelihoods.xenon.accidentals import Accidentals
-from neyman.likelihoods.xenon.events import Events
+from neyman.likelihoods.xenon.events import Events, bucket
 from neyman.likelihoods.xenon.expected import Quanta, interpolated, kept
 from neyman.likelihoods.xenon.fields import field_shares
 from neyman.likelihoods.xenon.selection import Points, Selection
@@ -34,10 +34,12 @@ from neyman.likelihoods.xenon.source import Source
 from neyman.likelihoods.xenon.yields import Constants
 from neyman.model import Data, Model, ObservedLikelihood
 from neyman.parameters import Parameters
-from neyman.status import InputError, Note
+from neyman.status import InputError, Note, Status
 
 FLOOR = 1e-200
 """The least differential rate of an event: log R = -460."""
+FEW = 5
+"""Events that notes name."""
 CHUNK = 4096
 """Events evaluated at a time."""
 
@@ -69,6 +71,8 @@ class EventModel(Model):
     """The largest number of detected photons counted."""
     capacity: int = eqx.field(static=True)
     """Simulated data sets have room for this many events before selection."""
+    meanings: tuple[str, ...] = eqx.field(static=True)
+    """What each parameter floats, in the order of theta: their names, until they are renamed."""
     parameters: Parameters = eqx.field(static=True)
     auxiliary: Auxiliary
     poi: str | None = eqx.field(static=True)
@@ -83,6 +87,11 @@ class EventModel(Model):
     def names(self) -> tuple[str, ...]:
         """Of the sources, in the order of `expected_events`."""
         return tuple(source.name for source in (*self.sources, *self.accidentals))
+
+    @property
+    def rate_names(self) -> set[str]:
+        """The meanings of rate multipliers."""
+        return {f"{name}_rate" for name in self.names}
 
     @property
     def varies(self) -> bool:
@@ -110,8 +119,7 @@ class EventModel(Model):
 
     def at(self, theta: Array) -> tuple[Constants, Array]:
         """The constants at theta, and the rate multiplier of each source, (S,)."""
-        p = self.parameters
-        named = {name: theta[i] for i, name in enumerate(p.names)}
+        named = {name: theta[i] for i, name in enumerate(self.meanings)}
         rates = [named.get(f"{name}_rate", jnp.ones(())) for name in self.names]
         known = {name: value for name, value in named.items() if name in self.constants}
         return {**self.constants, **known}, jnp.stack(rates)
@@ -146,7 +154,12 @@ class EventModel(Model):
         return self._expected(self.quanta(theta), *self.at(theta))
 
     def expected_counts(self, theta: Array) -> Array | None:
-        return self.expected_events(jnp.asarray(theta))
+        """In cells of S1 and S2, so that they tell what a signal has to be told from."""
+        from neyman.likelihoods.xenon.template import edges, template
+
+        theta = jnp.asarray(theta)
+        initial = jnp.asarray(np.asarray(self.parameters.init))
+        return jnp.sum(template(self, theta, *edges(self, initial)), axis=0).ravel()
 
     def size(self, step: int) -> tuple[int, int]:
         """The numbers of electrons and photons that every lattice of a step fits in."""
@@ -192,6 +205,28 @@ class EventModel(Model):
         chunks = {k: v.reshape(-1, CHUNK) for k, v in padded.items()}
         return jax.lax.map(jax.checkpoint(of), chunks).reshape(-1)[:n] / (high - low)
 
+    def source_rates(self, quanta: Quanta, c: Constants, columns: Mapping[str, Array]) -> Array:
+        """R of each event by source, (N, S); rate multipliers of accidentals left out."""
+        points, fields = points_of(columns), self.fields(c)
+        s1, s2 = columns["s1"], columns["s2"]
+        shares = field_shares(points.field, fields)
+        laws = density(s1), density(s2)
+        signals = {step: self.signals(*laws, points, c, step) for step in self.steps}
+        found: list[Array] = []
+        for source, matrices in zip(self.sources, quanta):
+            total = jnp.zeros(len(s1))
+            for lattice, q in zip(source.lattices, matrices):
+                b, a = signals[lattice.step]
+                parts = [interpolated(b, basis, a, shares) for basis in q]
+                names = source.columns or [None]
+                for name, part in zip(names, parts):
+                    total = total + (part if name is None else columns[name] * part)
+            found.append(total)
+        found += [source.density(s1, s2) for source in self.accidentals]
+        low, high = self.drift_times
+        every = jnp.stack(found, axis=1) / (high - low)
+        return every * self.selection.efficiency(s1, s2, points)[:, None]
+
     def _terms(self, quanta: Quanta) -> dict[int, list[tuple[str | None, Array]]]:
         """Per step, matrices (F, electrons, photons) and the column that multiplies each; those
         of all uniform sources are one."""
@@ -222,6 +257,35 @@ class EventModel(Model):
 
         return asimov(self, theta)
 
+    def near(self, theta: np.ndarray, tested: Collection[str]) -> Model | None:
+        from neyman.likelihoods.xenon.expanded import expanded
+
+        meant = {self.meanings[self.parameters.index(name)] for name in tested}
+        return expanded(self, np.asarray(theta)) if meant <= self.rate_names else None
+
+    def compacted(self, main: Events) -> Events:
+        weight = np.asarray(main.weight)
+        if np.any(np.isnan(weight)):  # more events than room: such toys fail, and are counted
+            return main
+        order = np.argsort(weight == 0, axis=-1, kind="stable")
+        size = min(bucket(int(np.max(np.sum(weight > 0, axis=-1), initial=0))), weight.shape[-1])
+
+        def first(of: Array) -> np.ndarray:
+            return np.take_along_axis(np.asarray(of), order[..., :size], axis=-1)
+
+        return Events({name: first(of) for name, of in main.columns.items()}, first(weight))
+
+    def doubts(self, theta: np.ndarray, data: Data) -> tuple[Note, ...]:
+        """Events of no rate: `FLOOR` stands in for it."""
+        rates = np.asarray(_rates(self, jnp.asarray(theta), data.main))
+        present = np.asarray(data.main.weight) > 0
+        notes = []
+        for i in np.flatnonzero(present & (rates <= FLOOR))[:FEW]:
+            s1, s2 = (float(data.main.columns[name][i]) for name in ("s1", "s2"))
+            place = f"event {i + 1} (S1 = {s1:.4g} PE, S2 = {s2:.4g} PE) is far outside the model"
+            notes.append(Note(Status.SUSPICIOUS_INPUT, place))
+        return tuple(notes)
+
     def describe_nonfinite(self, theta: np.ndarray, data: Data) -> str:
         rates = np.asarray(self.differential_rates(jnp.asarray(theta), data.main))
         bad = np.flatnonzero(~np.isfinite(rates) & (np.asarray(data.main.weight) > 0))
@@ -232,6 +296,11 @@ class EventModel(Model):
             if not np.isfinite(expected):
                 return f"source '{name}': expected events are {expected:g}"
         return "an auxiliary measurement"
+
+
+@jax.jit
+def _rates(model: EventModel, theta: Array, events: Events) -> Array:
+    return model.differential_rates(theta, events)
 
 
 def points_of(columns: Mapping[str, Array]) -> Points:
