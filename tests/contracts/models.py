@@ -99,14 +99,6 @@ def _joint() -> ObservedLikelihood:
     return _counting() + _gaussian().rename({"theta[0]": "x"}) + load(WORKSPACE)
 
 
-def _reduced() -> ObservedLikelihood:
-    """A search that shares its nuisance parameters with a calibration."""
-    variations = [[0.3, 0.1], [-0.1, 0.2]]
-    calibration = counting([0.0, 0.0], [400.0, 300.0], variations)
-    seen = calibration.observe(Data(np.array([430.0, 290.0]), np.zeros(2)))
-    return reduce(_counting(), fit(seen, fix={"mu": 0.0}), 2).likelihood
-
-
 def _events() -> ObservedLikelihood:
     """Recoils of one energy in a xenon detector, whose quanta nothing moves."""
     model = event_model(
@@ -127,12 +119,20 @@ def _events() -> ObservedLikelihood:
     return jax.tree.map(jnp.asarray, model.observe(data))
 
 
+def _reduced() -> ObservedLikelihood:
+    """A search that shares its nuisance parameters with a calibration."""
+    variations = [[0.3, 0.1], [-0.1, 0.2]]
+    calibration = counting([0.0, 0.0], [400.0, 300.0], variations)
+    seen = calibration.observe(Data(np.array([430.0, 290.0]), np.zeros(2)))
+    return reduce(_counting(), fit(seen, fix={"mu": 0.0}), 2).likelihood
+
+
 LIKELIHOODS = {
     "on_off": _on_off,
     "counting": _counting,
     "gaussian": _gaussian,
     "histfactory": functools.partial(load, WORKSPACE),
     "joint": _joint,
-    "reduced": _reduced,
     "events": _events,
+    "reduced": _reduced,
 }

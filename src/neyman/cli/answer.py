@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from neyman.cli.options import Source
@@ -30,12 +30,14 @@ class Picture:
 @dataclasses.dataclass(frozen=True)
 class Answer:
     """A result; `pictures` by name, the first being what `--plot FILE` means; `extras`, further
-    results by name; whether the covariance of a fit is printed."""
+    results by name; whether the covariance of a fit is printed; `fill`, which adds to the folder of
+    --out."""
 
     result: Result
     pictures: dict[str, Picture]
     extras: dict[str, Impacts | Yields]
     covariance: bool = False
+    fill: Callable[[pathlib.Path], None] | None = None
 
     def to_json(self) -> str:
         """One strict JSON object: the result's, with the keys of the extras."""

@@ -15,6 +15,7 @@ from neyman.cli.options import (
     ChainsKeptOption,
     Covering,
     DaskOption,
+    Folders,
     Form,
     KeptOption,
     Level,
@@ -285,6 +286,25 @@ def simulate(
 
 
 @verb
+def learn(
+    *,
+    to: Annotated[
+        str, typer.Option("-o", "--to", metavar="FILE", help="The surrogate's file.")
+    ] = "surrogate.onnx",
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Keep points, training and chains there; go on."),
+    ] = None,
+) -> None:
+    """Train a surrogate of any likelihood, and write it as one ONNX file.
+
+    FILE is a job (.toml) that names the source; the file carries what was measured of its errors.
+
+    Example: neyman learn surrogate.toml -o search.onnx --resume work
+    """
+
+
+@verb
 def check(
     *,
     poi: Poi = None,
@@ -299,6 +319,10 @@ def check(
         int | None,
         typer.Option(metavar="N", help="Toys behind each interval that is made of toys."),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The source of a surrogate FILE, to compare it with."),
+    ] = None,
     workers: WorkersOption = 1,
     dask: DaskOption = None,
     resume: KeptOption = None,
@@ -310,5 +334,28 @@ def check(
 
     Example: neyman check workspace.json --poi mu --at mu=0.5,1,2 --level 0.95 --toys 4000
 
+    With --against, how far a surrogate departs from its source: profile, limits, intervals,
+    draws.
+
     Example: neyman check workspace.json --interval limit --at mu=1 --workers 2 --seed 1
+
+    Example: neyman check search.onnx --against workspace.json
+    """
+
+
+@functools.partial(verb, on=Folders)
+def report(
+    *,
+    to: Annotated[
+        str, typer.Option("-o", "--to", metavar="FILE", help="The page to write.")
+    ] = "report.html",
+) -> None:
+    """One self-contained HTML page of results and surrogates.
+
+    With the status, the numbers, the plots and the provenance of each; it loads nothing from
+    elsewhere and runs no script.
+
+    Example: neyman report results/limit results/fit -o report.html
+
+    Example: neyman report search.onnx
     """

@@ -52,6 +52,20 @@ class Source:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Folders:
+    """What a report is of."""
+
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="DIR",
+            help="Folders that --out made, or the card of a surrogate; an .onnx file.",
+            show_default=False,
+        ),
+    ]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Output:
     """Where a result goes."""
 
@@ -69,7 +83,7 @@ class Output:
     ] = None
 
 
-Group = type[Source] | type[Output]
+Group = type[Source] | type[Folders] | type[Output]
 
 
 class Null(enum.StrEnum):
@@ -159,7 +173,7 @@ class Verb:
     """A parsed command: `compute` makes the result, `output` says where it goes."""
 
     name: str
-    source: Source
+    source: Source | Folders
     output: Output
     options: dict[str, Any]
 
@@ -169,18 +183,21 @@ class Verb:
         return getattr(verbs, self.name)(self.source, **self.options)
 
 
-def declare(app: typer.Typer, signature: types.FunctionType) -> types.FunctionType:
-    """Add a verb to `app`: its own options from `signature`, then those of all verbs.
+def declare(
+    app: typer.Typer, signature: types.FunctionType, *, on: Group = Source
+) -> types.FunctionType:
+    """Add a verb to `app`: its own options from `signature`, then those of what it acts `on` and
+    those of all verbs.
 
     Parsing makes a `Verb` and runs nothing.
     """
     own = list(inspect.signature(signature).parameters.values())
-    file, *source = _parameters(Source)
+    file, *source = _parameters(on)
     every = [file, *own, *source, *_parameters(Output)]
 
     def parsed(**values: Any) -> Verb:
         take = functools.partial(_take, values)
-        return Verb(signature.__name__, take(Source), take(Output), values)
+        return Verb(signature.__name__, take(on), take(Output), values)
 
     vars(parsed)["__signature__"] = inspect.Signature(every)
     parsed.__annotations__ = {p.name: p.annotation for p in every}

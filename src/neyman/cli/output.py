@@ -101,6 +101,11 @@ def save(done: Answer, folder: pathlib.Path) -> None:
             picture.draw(folder / f"{name}.png")
         except InputError as error:  # no reason to lose the numbers
             print(printable(f"warning: {name}.png is not drawn: {error}"), file=sys.stderr)
+    if done.fill is not None:
+        try:
+            done.fill(folder)
+        except InputError as error:
+            print(printable(f"warning: the folder lacks a part: {error}"), file=sys.stderr)
 
 
 def report(done: Answer, output: Output) -> None:

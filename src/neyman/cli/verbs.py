@@ -12,7 +12,7 @@ from neyman.cli.evaluate import Evaluation, points_at, values_at
 from neyman.cli.events import check_workspace, event_pictures, write_workspace
 from neyman.cli.grid import limit_grid
 from neyman.cli.inputs import assignment, number, read
-from neyman.cli.options import Covering, Form, Method, Null, Sampler, Source, Texts
+from neyman.cli.options import Covering, Folders, Form, Method, Null, Sampler, Source, Texts
 from neyman.cli.show import describe
 from neyman.inference.asymptotics import parameter_of_interest, throws_toys
 from neyman.inference.fit import fit as maximise
@@ -199,6 +199,12 @@ def simulate(
     return answer(described(given, n, to, truth, seed), source, given.digests)
 
 
+def learn(source: Source, *, to: str, resume: str | None) -> Answer:
+    from neyman.cli.learn import learn_from
+
+    return learn_from(source, to, resume)
+
+
 def check(
     source: Source,
     *,
@@ -208,9 +214,14 @@ def check(
     interval: Covering,
     toys: int,
     references: int | None,
+    against: str | None,
     resume: str | None,
     **where: Any,
 ) -> Answer:
+    if against is not None:
+        from neyman.cli.learn import compare
+
+        return compare(source, against, poi, (level or [0.95])[0], resume)
     from neyman.inference.coverage import coverage
 
     for option, number_of in (
@@ -234,6 +245,12 @@ def check(
         workplace=place,
     )
     return answer(result, source, given.digests, pictures={"coverage": Picture(result)})
+
+
+def report(source: Folders, *, to: str) -> Answer:
+    from neyman.cli.report import write_report
+
+    return Answer(write_report(source.paths, to), {}, {})
 
 
 def workplace(workers: int, dask: str | None, folder: str | None = None) -> Workplace:

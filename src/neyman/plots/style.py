@@ -85,12 +85,15 @@ def new_figure(width: float, height: float) -> Figure:
 
 def save(figure: Figure, path: str | pathlib.Path) -> None:
     """Write the figure, whole or not at all; equal figures give equal bytes."""
-    suffix = pathlib.Path(path).suffix.lower()
-    if suffix not in FORMATS:
-        raise InputError(str(path), "is no PNG, PDF or SVG file", "end it in .png, .pdf or .svg")
+    check_suffix(path)
+    write_atomic(path, to_bytes(figure, pathlib.Path(path).suffix.lower()))
+
+
+def to_bytes(figure: Figure, suffix: str = ".png") -> bytes:
+    """The figure as a file of that suffix; equal figures give equal bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format=suffix[1:], metadata=FORMATS[suffix])
-    write_atomic(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def check_suffix(path: str | pathlib.Path | None) -> None:

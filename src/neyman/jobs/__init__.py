@@ -1,0 +1,1 @@
+"""Jobs: the only place where roads meet inference. One file a kind."""
