@@ -33,19 +33,22 @@ class AsymptoticTest:
         self.like = like
         self.poi = poi
         self.observed = Profile(like, poi)
+        if like.model is not None and like.model.dear:
+            self.observed.best  # noqa: B018 -- other fits begin with its Hessian
         self.background = self.observed.at(0.0).theta
         self.asimov = self._asimov_profile(0.0)
         self.injected: Profile | None = None
 
     def _asimov_profile(self, mu: float) -> Profile:
         theta = np.asarray(self.observed.at(mu).theta)
+        near = np.asarray(self.observed.best.derivatives.hessian)
         if self.like.model is not None:
             data = expected_data(self.like, self.model, theta)
-            return Profile(self.model.observe(data), self.poi, theta)
+            return Profile(self.model.observe(data), self.poi, theta, near)
         asimov = self.like.asimov_at(theta)
         if asimov is None:
             raise no_model()
-        return Profile(asimov.like, self.poi, theta)
+        return Profile(asimov.like, self.poi, theta, near)
 
     @property
     def model(self) -> Model:

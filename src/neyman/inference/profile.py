@@ -26,13 +26,24 @@ def not_below_zero(difference: float) -> float:
 
 
 class Profile:
-    """The profile of -log L in one parameter of interest."""
+    """The profile of -log L in one parameter of interest.
 
-    def __init__(self, like: Likelihood, poi: str, start: np.ndarray | None = None):
+    Fits begin at `start` (P,) with the Hessian `near` (P, P), where one of a minimum nearby is
+    known, which helps where Hessians are dear.
+    """
+
+    def __init__(
+        self,
+        like: Likelihood,
+        poi: str,
+        start: np.ndarray | None = None,
+        near: np.ndarray | None = None,
+    ):
         self.like = like
         self.poi = poi
         self.index = like.parameters.index(poi)
         self.start = like.parameters.init if start is None else start
+        self.near = near
         self.free = ~like.parameters.fixed
         self.free[self.index] = False
         self._known: dict[float, Minimum] = {}
@@ -42,7 +53,7 @@ class Profile:
     def best(self) -> Minimum:
         """The unconditional minimum, the parameter of interest within its bounds."""
         if self._best is None:
-            self._best = best(self.like, self.start, self.floating)
+            self._best = best(self.like, self.start, self.floating, self.near)
         return self._best
 
     @property
@@ -74,7 +85,7 @@ class Profile:
         if mu not in self._known:
             start = self._start(mu)
             start[self.index] = mu
-            near = None if self._best is None else self._best.derivatives.hessian
+            near = self.near if self._best is None else self._best.derivatives.hessian
             found = best(self.like, start, self.free, near)
             self._known[mu] = found
             if self._best is not None and found.value < self._best.value - 1e-6:

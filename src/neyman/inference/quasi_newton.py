@@ -63,7 +63,12 @@ def descend(
     point = evaluate(like, theta)
     if not _finite(point):
         return Descent(point, np.eye(len(p)), np.inf, 0, int(Status.NOT_FINITE))
-    begun = _one_sided(like, point, free) if near is None else np.asarray(near)
+    if near is not None:
+        begun = np.asarray(near)
+    elif like.differentiable:
+        begun = _one_sided(like, point, free)
+    else:
+        begun = np.diag(_widths(like) ** -2.0)
     if not np.all(np.isfinite(begun)):
         begun = np.diag(_widths(like) ** -2.0)
     found = _bfgs(like, point, free, _positive(begun))
@@ -76,12 +81,12 @@ def descend(
 
 
 def evaluate(like: Likelihood, theta: np.ndarray) -> Point:
-    value, gradient = _value_and_gradient(like, theta)
+    value, gradient = value_and_gradient(like, theta)
     return Point(theta, float(value), np.asarray(gradient))
 
 
 @quick_jit
-def _value_and_gradient(like, theta) -> tuple[Scalar, Array]:
+def value_and_gradient(like, theta) -> tuple[Scalar, Array]:
     return jax.value_and_grad(lambda t: -like.log_prob(t))(theta)
 
 
