@@ -251,6 +251,7 @@ def test_variations_are_templates_one_width_away(model, like, document, name, si
     assert moved == {"line_rate", "g1"}  # nr_alpha does not move an electronic recoil
 
 
+@pytest.mark.slow
 def test_the_binned_rates_agree_with_those_of_the_events(like, document):
     """Of the same events. The error of the poi is within 3 %; cells lose information, so that
     fits differ, by a variance that is the difference of theirs (Hausman): 4 of its roots.
