@@ -54,7 +54,7 @@ def tails(power, *, n=1, dear=False):
 
 @pytest.fixture(scope="module")
 def drawn():
-    return ny.sample(gaussian_like(), key=1, sampler="importance")
+    return ny.sample(gaussian_like(), key=1, sampler="importance", draws=2000)
 
 
 class TestClosedForms:
@@ -75,7 +75,7 @@ class TestClosedForms:
 
     def test_a_maximum_at_the_bound(self):
         """One bin with n = 0: the posterior exp(-mu) is steepest at the bound."""
-        m = ny.sample(one_bin(0), key=2, sampler="importance")["mu"]
+        m = ny.sample(one_bin(0), key=2, sampler="importance", draws=2000)["mu"]
         truth = gamma(1)
         assert abs(m.mean - 1.0) < 5 / math.sqrt(m.ess)
         assert m.hdi68[0] < 0.01
@@ -92,7 +92,7 @@ class TestClosedForms:
         log_l = np.asarray(jax.jit(jax.vmap(like.log_prob))(jnp.asarray(theta)))
         log_z = logsumexp(log_l) + 2 * math.log(grid[1] - grid[0]) - 2 * math.log(60.0)
         weight = np.exp(log_l - logsumexp(log_l))
-        result = ny.sample(like, key=3, sampler="importance")
+        result = ny.sample(like, key=3, sampler="importance", draws=2000)
         assert abs(result.log_evidence - log_z) < 5 * result.log_evidence_error
         for i, name in enumerate(names):
             mean = weight @ theta[:, i]
@@ -118,7 +118,7 @@ class TestClosedForms:
 
     def test_fixed_parameters_are_held(self):
         like = with_parameter(gaussian_like(), "theta[0]", init=0.7, fixed=True)
-        result = ny.sample(like, key=5, sampler="importance")
+        result = ny.sample(like, key=5, sampler="importance", draws=2000)
         w = np.asarray(like.model.whitening)
         a, d = w @ like.model.signal, w @ like.model.variations[0]
         mean = a @ (w @ like.data.main - 0.7 * d) / (a @ a)
@@ -150,7 +150,7 @@ class TestTails:
     def test_heavy_tails_are_told(self):
         """The posterior falls as |x|^-1.2, the proposal as |x|^-6, so that k tends to 4.8/5."""
         for key in range(3):
-            result = ny.sample(tails(0.6), key=key, sampler="importance")
+            result = ny.sample(tails(0.6), key=key, sampler="importance", draws=2000)
             assert result.pareto_k > 0.7
             assert Status.HEAVY_WEIGHTS in {note.status for note in result.notes}
             assert "k = " in result.message
@@ -181,7 +181,7 @@ class TestProposal:
         posterior = posterior_of(gaussian_like((-math.inf, math.inf)))
         sd = np.sqrt(np.diagonal(covariance))
         bad = importance.Proposal(np.ones(1), (mean + sd)[None], np.diag(1.5 * sd)[None])
-        z = bad.draw(np.random.default_rng(3), 512)
+        z = bad.draw(np.random.default_rng(3), 256)
         log_p = np.asarray(jax.vmap(posterior.log_prob)(jnp.asarray(z)))
         new = importance.adapted(bad, z, log_p - bad.log_prob(z))
         assert np.all(np.abs(new.centre[1] - mean) < 0.2 * sd)
@@ -221,7 +221,7 @@ class TestChoice:
 
 class TestReproducible:
     def test_same_key_same_bytes(self, drawn):
-        again = ny.sample(gaussian_like(), key=1, sampler="importance")
+        again = ny.sample(gaussian_like(), key=1, sampler="importance", draws=2000)
         assert again.draws.tobytes() == drawn.draws.tobytes()
         assert again.log_weight.tobytes() == drawn.log_weight.tobytes()
 
@@ -230,6 +230,6 @@ class TestReproducible:
         few = ny.sample(gaussian_like(), key=1, sampler="importance", draws=150, workplace=place)
         assert len(list((tmp_path / "c").glob("*.npz"))) == importance.PILOT + 3
         assert few.draws.tobytes() == drawn.draws[:, :150].tobytes()
-        more = ny.sample(gaussian_like(), key=1, sampler="importance", workplace=place)
+        more = ny.sample(gaussian_like(), key=1, sampler="importance", draws=2000, workplace=place)
         assert more.draws.tobytes() == drawn.draws.tobytes()
         assert dataclasses.replace(more, provenance=drawn.provenance).to_json() == drawn.to_json()

@@ -228,7 +228,7 @@ def sample(
     draws: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Draws a chain, 1000; nested: live points, 500; importance: 2000."
+            metavar="N", help="Draws a chain, 1000; nested: live points, 500; importance: 1000."
         ),
     ] = None,
     chains: Annotated[

@@ -32,9 +32,9 @@ from neyman.io.chunks import Arrays, ChunkStore
 from neyman.parameters import LogUniform, Normal
 from neyman.status import InputError
 
-DRAWS = 2000
+DRAWS = 1000
 CHUNK = 64
-PILOT = 8
+PILOT = 4
 """Chunks of the first proposal."""
 NU = 5.0
 DEFENSIVE = 0.1
@@ -120,7 +120,7 @@ def drawn(
             chunks = []
             for arrays in execute(
                 advance, jobs, workers=workers, store=store, numbers=[j.number for j in jobs],
-                timeout=workplace.timeout,
+                fits=_is_of, timeout=workplace.timeout,
             ):  # fmt: skip
                 if isinstance(arrays, Failed):
                     remedy = "try again; fewer workers need less memory"
@@ -135,6 +135,12 @@ def drawn(
         pilot = found(first, range(PILOT))
         main = found(adapted(first, pilot["z"], pilot["log_weight"]), numbers)
     return {name: main[name][:draws] for name in ("draws", "log_prob", "log_weight")}
+
+
+def _is_of(chunk: Chunk, arrays: Arrays) -> bool:
+    """Whether stored draws are of the chunk's proposal."""
+    known = chunk.proposal._asdict().items()
+    return all(np.array_equal(arrays[f"proposal.{name}"], value) for name, value in known)
 
 
 def _first(posterior: Posterior, store: ChunkStore | None) -> Proposal:

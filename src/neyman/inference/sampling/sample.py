@@ -56,7 +56,7 @@ def sample(
             of a likelihood whose Hessian is dear, "nuts" where else there are gradients, and
             "ensemble" where there are none.
         draws: of each chain after the warm-up, by default 1,000; for nested sampling the number
-            of live points, by default 500; of importance sampling all, by default 2,000.
+            of live points, by default 500; of importance sampling all, by default 1,000.
         chains: by default 8. For an ensemble its walkers, 2 P + 2 or 32; from twice as many on,
             by default so many, they are ensembles of their own. For nested sampling runs with
             `draws` live points each, by default 1, which are joined.
