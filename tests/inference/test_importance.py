@@ -29,8 +29,8 @@ class _Tails(Model):
 
     parameters: ny.Parameters = eqx.field(static=True)
     auxiliary: Auxiliary
-    power: float = eqx.field(static=True)
-    dear: bool = eqx.field(static=True, default=False)  # ty: ignore[override-of-final-method]
+    power: float = eqx.field(static=True, default=1.0)
+    dear: bool = eqx.field(static=True, default=False)
     poi: str | None = eqx.field(static=True, default=None)
     notes: tuple = eqx.field(static=True, default=())
     digest: str = eqx.field(static=True, default="")
