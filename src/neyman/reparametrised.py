@@ -7,6 +7,8 @@ The main measurement is the inner model's. The auxiliary measurements are of z: 
 them and posteriors read them as priors, as they do in any model.
 """
 
+import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 import equinox as eqx
@@ -75,6 +77,18 @@ class Reparametrised(Model):
 
     def expected_counts(self, theta: Array) -> Array | None:
         return self.inner.expected_counts(self.inside(theta))
+
+    def near(self, theta: np.ndarray, tested: Collection[str]) -> Model | None:
+        moves = np.asarray(self.matrix)[:, [self.parameters.index(name) for name in tested]]
+        names = np.array(self.inner.parameters.names)[np.any(moves != 0.0, axis=1)]
+        found = self.inner.near(np.asarray(self.inside(theta)), names.tolist())
+        return None if found is None else dataclasses.replace(self, inner=found)
+
+    def compacted(self, main: Any) -> Any:
+        return self.inner.compacted(main)
+
+    def doubts(self, theta: np.ndarray, data: Data) -> tuple[Note, ...]:
+        return self.inner.doubts(np.asarray(self.inside(theta)), data)
 
     def describe_nonfinite(self, theta: np.ndarray, data: Data) -> str:
         return self.inner.describe_nonfinite(np.asarray(self.inside(theta)), data)

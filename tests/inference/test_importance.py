@@ -176,8 +176,8 @@ class TestProposal:
 
     def test_the_pilot_mends_a_bad_start(self):
         """A first proposal shifted by one standard deviation and 1.5 times too wide: the second
-        one is at the mean and has the covariance, within a fifth of a standard deviation: 4 standard
-        errors of the mean, 3 of a variance."""
+        one is at the mean and has the covariance, within a fifth of a standard deviation: 4
+        standard errors of the mean, 3 of a variance."""
         mean, covariance, _ = gaussian_truth(gaussian_like())
         posterior = posterior_of(gaussian_like((-math.inf, math.inf)))
         sd = np.sqrt(np.diagonal(covariance))

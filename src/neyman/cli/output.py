@@ -7,7 +7,8 @@ import sys
 
 from neyman.cli.answer import Answer
 from neyman.cli.grid import Grid
-from neyman.cli.options import Output, Verb
+from neyman.cli.inputs import WORKSPACES
+from neyman.cli.options import Output, Source, Verb
 from neyman.cli.text import printable
 from neyman.io.store import write_atomic, write_directory
 from neyman.io.strict_json import write_json
@@ -71,7 +72,8 @@ def wanted(verb: Verb, arguments: list[str]) -> Plots:
         name, path = (named[1], named[2]) if named else (known[0], argument)
         if name not in known:
             raise unknown_name(name, known, "plot")
-        if name in EVENTS and verb.source.file.endswith((".json", ".json.gz")):
+        workspace = isinstance(verb.source, Source) and verb.source.file.endswith(WORKSPACES)
+        if name in EVENTS and workspace:
             raise InputError(place, f"{name} are of single events", "give a .toml model")
         if verb.options.get(name) is False:
             raise InputError(place, "is not computed", f"add --{name}")

@@ -6,7 +6,9 @@ import scipy.stats
 
 from neyman._jax import jax, jnp
 from neyman.likelihoods.xenon.detector import load_detector
-from neyman.likelihoods.xenon.signals import charge, density, light, thinned, within
+from neyman.likelihoods.xenon.photoelectrons import banded, dense
+from neyman.likelihoods.xenon.signals import charge, density, light, within
+from neyman.likelihoods.xenon.thinning import thinned
 
 MOST = 25
 
@@ -72,24 +74,57 @@ def test_charge_has_the_exact_mean_and_variance(c, changes):
     assert np.trapezoid(kernel * (s2 - mean) ** 2, s2) == pytest.approx(variance, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    "changes", [{}, {"spe_eff": 0.7}, {"double_pe": 0.0}, {"double_pe": 0.9, "spe_eff": 0.0}]
+)
+def test_bands_of_photoelectrons_hold_all_of_them(c, changes):
+    """Against the whole matrix, for 300 photons, with derivatives in the constants."""
+    c, most = {name: jnp.asarray(value) for name, value in (c | changes).items()}, 300
+    k = np.arange(1.0, 2 * most + 1)[None]
+    middle = np.array([3.0, 40.0, 250.0, 400.0])[:, None]
+    given = jnp.asarray(np.exp(-0.5 * ((k - middle) / (1.0 + 0.3 * np.sqrt(middle))) ** 2))
+
+    def total(c, of):
+        found = of(c)
+        return jnp.sum(jnp.log1p(found)), found
+
+    names = ("double_pe", "spe_eff", "coincidence_2")
+    whole, bands = (
+        jax.jit(jax.value_and_grad(lambda x, of=of: total({**c, **x}, of), has_aux=True))
+        for of in (lambda c: given @ dense(most, c)[:, 1:].T, lambda c: banded(given, most, c))
+    )
+    at = {name: c[name] for name in names}
+    (_, expected), slopes = whole(at)
+    (_, found), slope = bands(at)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-13)
+    for name in names:
+        assert float(slope[name]) == pytest.approx(float(slopes[name]), rel=1e-8), name
+
+
 @pytest.mark.parametrize("kind", ["density", "within"])
-@pytest.mark.parametrize(("size", "low", "high"), [(120, 0.05, 0.2), (740, 0.6, 0.99)])
-def test_thinning_is_binomial_at_every_place(kind, size, low, high):
-    """In the range of floats from 5 to 99 % survival, and with finite derivatives."""
-    p, k = np.linspace(low, high, 7), np.arange(size)
-    centres = np.linspace(0.1, 0.8, 7)[:, None] * size * p[:, None]
+@pytest.mark.parametrize(
+    ("size", "low", "high", "step"),
+    [(120, 0.05, 0.2, 1), (740, 0.6, 0.99, 1), (400, 0.03, 0.6, 8), (500, 0.5, 0.97, 8)],
+)
+def test_thinning_is_binomial_at_every_place(kind, size, low, high, step):
+    """In the range of floats from 5 to 99 % survival, and with finite derivatives; up to 4,000
+    quanta."""
+    p, k = np.linspace(low, high, 7), np.arange(step * (size - 1) + 1)
+    centres = np.linspace(0.1, 0.8, 7)[:, None] * step * size * p[:, None]
     if kind == "density":
         given = np.exp(-0.5 * ((k - centres) / np.sqrt(0.16 * centres)) ** 2)
     else:
         given = scipy.stats.norm.cdf((k - 8.0) / np.ones((7, 1)))
-    expected = [row @ scipy.stats.binom.pmf(k[:, None], k[None], q) for row, q in zip(given, p)]
-    of = jax.jit(lambda p: thinned(jnp.asarray(given), p, size, local=kind == "density"))
+    n = step * np.arange(size)
+    expected = [row @ scipy.stats.binom.pmf(k[:, None], n[None], q) for row, q in zip(given, p)]
+    local = kind == "density"
+    of = jax.jit(lambda p: thinned(jnp.asarray(given), p, size, local=local, step=step))
     np.testing.assert_allclose(of(p), expected, rtol=1e-10, atol=1e-12)
     derivative = jax.jit(jax.grad(lambda p: jnp.sum(of(p) ** 2)))(jnp.asarray(p))
-    step = 1e-6 * p[3] * np.eye(7)[3]
-    change = float(np.sum(of(p + step) ** 2) - np.sum(of(p - step) ** 2))
+    moved = 3e-5 * p[3] * np.eye(7)[3]
+    change = float(np.sum(of(p + moved)[3] ** 2) - np.sum(of(p - moved)[3] ** 2))
     assert np.all(np.isfinite(derivative))
-    assert float(derivative[3]) == pytest.approx(change / 2e-6 / p[3], rel=1e-6)
+    assert float(derivative[3]) == pytest.approx(change / 6e-5 / p[3], rel=2e-6)
 
 
 def test_acceptances_are_integrals_of_densities(c):

@@ -1,5 +1,6 @@
 """Spectra against closed forms, published totals, NEST's samplers and wimprates."""
 
+import datetime
 import subprocess
 import sys
 import warnings
@@ -14,6 +15,7 @@ from neyman.likelihoods.xenon import beta_decay, spectra
 from neyman.likelihoods.xenon import boron8 as b8
 from neyman.likelihoods.xenon.accidentals import accidentals, read_accidentals
 from neyman.likelihoods.xenon.curves import Curve
+from neyman.likelihoods.xenon.exposure import Where
 from neyman.likelihoods.xenon.selection import Points, Selection
 from neyman.likelihoods.xenon.spectrum import Spectrum
 from neyman.status import InputError
@@ -244,6 +246,32 @@ def test_a_wimp_spectrum_is_the_same_in_every_process():
     first, second = (command.communicate()[0] for command in commands)
     assert len(first) == 2 * 8 * spectra.WIMP_POINTS + 1
     assert first == second
+
+
+def test_annual_modulation():
+    """Spectra of days between the nodes are wimprates' own, 2 to 7 % from the average over the
+    year, which is the mean over days; rates are highest about 1 June."""
+    pytest.importorskip("wimprates")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import wimprates
+    start = datetime.datetime(2022, 3, 1, tzinfo=datetime.UTC)
+    of = spectra.wimp_in_time(40.0, 1e-46, 2.0, start, [(0.0, 365.25)])
+    assert len(of.basis) <= 5
+    e, first = np.array([2.0, 10.0, 30.0]), (start - spectra.J2000).total_seconds() / 86400.0
+
+    def at(days, e):
+        none = np.zeros(len(days))
+        return of.at(Where(none, none, none, days)).T @ np.stack([s.at(e) for s in of.basis])
+
+    some = np.array([0.0, 47.3, 93.1, 180.7, 275.9, 365.0])
+    exact = [2.0 * wimprates.rate_wimp_std(e, 40.0, 1e-46, t=first + day) for day in some]
+    np.testing.assert_allclose(at(some, e), exact, rtol=5e-4)
+    every = at(np.arange(365.25), e)
+    year = 2.0 * wimprates.rate_wimp_std(e, 40.0, 1e-46)
+    np.testing.assert_allclose(every.mean(axis=0), year, rtol=2e-3)
+    assert np.ptp(every[:, 2]) > 0.12 * year[2]
+    assert abs(int(np.argmax(every[:, 2])) - 92) <= 3 and np.argmin(every[:, 0]) < 100
 
 
 def test_wimp_without_wimprates(monkeypatch):

@@ -185,8 +185,15 @@ def _capacity(sources: Sequence[Source | Accidentals], parameters: Parameters) -
     return bucket(math.ceil(events + 8.0 * math.sqrt(events)) + 32)
 
 
-def _most_detected(sources: Sequence[Source], c: Mapping[str, float], places: Points) -> int:
-    """A number of detected photons that is hardly ever exceeded."""
-    photons = max(at.step * at.shape[1] for source in sources for at in source.lattices)
+def _most_detected(
+    sources: Sequence[Source], c: Mapping[str, float], places: Points
+) -> tuple[int, ...]:
+    """A number of detected photons that is hardly ever exceeded, for each step of the lattices."""
+    largest: dict[int, int] = {}
+    for at in (at for source in sources for at in source.lattices):
+        largest[at.step] = max(largest.get(at.step, 0), at.step * at.shape[1])
     p = min(1.0, c["g1"] * float(np.max(places.s1_map)) * 1.1)
-    return math.ceil(photons * p + 6.0 * math.sqrt(photons * p * (1.0 - p))) + 5
+    return tuple(
+        math.ceil(n * p + 6.0 * math.sqrt(n * p * (1.0 - p))) + 5
+        for _, n in sorted(largest.items())
+    )

@@ -21,8 +21,9 @@ import numpy as np
 
 from neyman._jax import Array, Scalar, jax, jnp
 from neyman.auxiliary import Auxiliary
+from neyman.likelihoods.xenon.differential import by_source
 from neyman.likelihoods.xenon.events import Events, bucket
-from neyman.likelihoods.xenon.expected import Quanta, kept
+from neyman.likelihoods.xenon.expected import Quanta, quanta_and_mu
 from neyman.model import Model
 from neyman.parameters import Parameters
 from neyman.status import Note
@@ -93,7 +94,7 @@ class Expanded(Model):
         def at(point: tuple[Array, Quanta]) -> Array:
             theta, quanta = point
             c, _ = self.base.at(theta)
-            return jnp.log(jnp.maximum(self.base.source_rates(quanta, c, events.columns), LEAST))
+            return jnp.log(jnp.maximum(by_source(self.base, quanta, c, events.columns), LEAST))
 
         log_rate = jax.lax.map(at, (self.points, self.quanta))  # (T, N, S)
         return ExpandedEvents(jnp.moveaxis(_coefficients(log_rate), 0, -1), events.weight)
@@ -110,7 +111,7 @@ def expanded(model: "EventModel", theta: np.ndarray) -> Expanded:
     width = np.minimum(width, 0.9 * np.minimum(p.upper - theta, theta - p.lower).clip(1e-9))
     centre = np.where(rate, 1.0, theta)
     points = centre + width * _stencil(moving, len(p))
-    each = [_at(model, jnp.asarray(point)) for point in points]
+    each = [quanta_and_mu(model, jnp.asarray(point)) for point in points]
     quanta, mu = jax.tree.map(lambda *of: jnp.stack(of), *each)
     here = float(np.asarray(model.at(jnp.asarray(theta))[1]) @ np.asarray(mu[0]))
     log_mu = _coefficients(jnp.log(jnp.maximum(mu, LEAST)))
@@ -129,12 +130,6 @@ def expanded(model: "EventModel", theta: np.ndarray) -> Expanded:
         notes=(),
         digest=model.digest,
     )
-
-
-@jax.jit
-def _at(model: "EventModel", theta: Array) -> tuple[Quanta, Array]:
-    quanta = model.quanta(theta)
-    return quanta, kept(model, quanta, model.at(theta)[0])
 
 
 def _stencil(moving: list[int], n: int) -> np.ndarray:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from neyman._jax import Array, jax, jnp
-from neyman.likelihoods.xenon.fields import field_shares
 from neyman.likelihoods.xenon.selection import Points, cut
-from neyman.likelihoods.xenon.signals import charge, density, light
+from neyman.likelihoods.xenon.signals import density
 from neyman.likelihoods.xenon.yields import Constants
 
 if TYPE_CHECKING:
@@ -45,12 +44,12 @@ def interpolated(b: Array, quanta: Array, a: Array, shares: Array | None) -> Arr
 def kept(model: "EventModel", quanta: Quanta, c: Constants) -> Array:
     """mu of each source, (S,), accidentals last; their rate multipliers left out."""
     if model.selection.band is not None:
-        top = jnp.asarray([0.0, 2.0 * model.photons]), jnp.asarray([0.0, np.inf])
+        top = jnp.asarray([0.0, 2.0 * max(model.photons)]), jnp.asarray([0.0, np.inf])
         return jnp.sum(in_cells(model, quanta, c, *top), axis=(1, 2, 3))
     places, selection = model.places, model.selection
     s1, s2 = selection.s1_law(places), selection.s2_law(places)
     signals = {step: model.signals(s1, s2, places, c, step) for step in model.steps}
-    shares = field_shares(places.field, model.fields(c))
+    shares = model.field_shares(places)
 
     def of(source: "Source", matrices: tuple[Array, ...]) -> Array:
         total = jnp.zeros(())
@@ -66,6 +65,13 @@ def kept(model: "EventModel", quanta: Quanta, c: Constants) -> Array:
     found = [of(source, q) for source, q in zip(model.sources, quanta)]
     found += [model.volume @ s.kept(selection, places) for s in model.accidentals]
     return jnp.stack(found)
+
+
+@jax.jit
+def quanta_and_mu(model: "EventModel", theta: Array) -> tuple[Quanta, Array]:
+    """Q of each lattice of each source, events included, and `kept`."""
+    quanta = model.quanta(theta)
+    return quanta, kept(model, quanta, model.at(theta)[0])
 
 
 class _Place(NamedTuple):
@@ -89,7 +95,7 @@ def in_cells(
     are those of all places, (n + 1,), or of each, (K, n + 1)."""
     places = model.places
     count = len(model.volume)
-    fields = field_shares(places.field, model.fields(c))
+    fields = model.field_shares(places)
     fields = np.ones((count, 1)) if fields is None else fields
     rates = tuple(
         np.ones((count, 1)) if s.at_places is None else jnp.transpose(jnp.asarray(s.at_places))
@@ -113,7 +119,9 @@ def in_cells(
 
 def _most(model: "EventModel", s1_edges: Array) -> int:
     """Nodes that each cell of S1 is given, so that cells of equal width in sqrt(S1) have enough."""
-    return max(math.ceil(math.sqrt(2.0 * model.photons) / SPACING / (s1_edges.shape[-1] - 1)), 4)
+    return max(
+        math.ceil(math.sqrt(2.0 * max(model.photons)) / SPACING / (s1_edges.shape[-1] - 1)), 4
+    )
 
 
 def _repeated(points: Points, n: int) -> Points:
@@ -131,7 +139,8 @@ def _in_boxes(model, quanta, c, place, s1_edges, s2_edges, nodes) -> Array:
 
     points, first, second = _repeated(place, n), cells(s1_edges), cells(s2_edges)
     s1, s2 = model.selection.s1_law(points, first), model.selection.s2_law(points, second)
-    signals = {step: model.signals(s1, s2, points, c, step) for step in model.steps}
+    here = _repeated(place, 1)
+    signals = {step: model.signals(s1, s2, here, c, step) for step in model.steps}
 
     def of(source: "Source", matrices: tuple[Array, ...]) -> Array:
         total = jnp.zeros((n1, n2))
@@ -170,9 +179,7 @@ def _in_bands(model, quanta, c, place, s1_edges, s2_edges, nodes) -> Array:
 
     signals, law = {}, selection.s2_law(many, both)
     for step in model.steps:
-        electrons, photons = model.size(step)
-        a = light(density(s1), points.s1_map, photons, model.photons, c, step=step)
-        b = charge(law, many.s2_map, many.drift_time, electrons, c, step=step)
+        b, a = model.signals(density(s1), law, _repeated(place, 1), c, step)
         signals[step] = b.reshape(len(s1), n2, -1), a
 
     def of(source: "Source", matrices: tuple[Array, ...]) -> Array:

@@ -16,7 +16,7 @@ The rate of an event far outside the model is `FLOOR` at least, so that log L st
 note of the fit names it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import equinox as eqx
 import numpy as np
@@ -24,11 +24,12 @@ import numpy as np
 from neyman._jax import Array, Scalar, jax, jnp
 from neyman.auxiliary import Auxiliary
 from neyman.likelihoods.xenon.accidentals import Accidentals
+from neyman.likelihoods.xenon.differential import differential
 from neyman.likelihoods.xenon.events import Events, bucket
-from neyman.likelihoods.xenon.expected import Quanta, interpolated, kept
+from neyman.likelihoods.xenon.expected import Quanta, kept
 from neyman.likelihoods.xenon.fields import field_shares
 from neyman.likelihoods.xenon.selection import Points, Selection
-from neyman.likelihoods.xenon.signals import Law, charge, density, light
+from neyman.likelihoods.xenon.signals import Law, charge, light
 from neyman.likelihoods.xenon.simulate import simulate
 from neyman.likelihoods.xenon.source import Source
 from neyman.likelihoods.xenon.yields import Constants
@@ -40,8 +41,6 @@ FLOOR = 1e-200
 """The least differential rate of an event: log R = -460."""
 FEW = 5
 """Events that notes name."""
-CHUNK = 4096
-"""Events evaluated at a time."""
 
 
 class EventModel(Model):
@@ -63,12 +62,12 @@ class EventModel(Model):
     """Columns of places and times, uniform in volume and live time, from which simulated events
     take theirs."""
     field_nodes: Array
-    """V/cm, (F,)."""
+    """V/cm, (F,); of the map as it is given."""
     selection: Selection = eqx.field(static=True)
     drift_times: tuple[float, float] = eqx.field(static=True)
     """us; the range of the fiducial volume."""
-    photons: int = eqx.field(static=True)
-    """The largest number of detected photons counted."""
+    photons: tuple[int, ...] = eqx.field(static=True)
+    """The largest number of detected photons counted, on the lattice of each of `steps`."""
     capacity: int = eqx.field(static=True)
     """Simulated data sets have room for this many events before selection."""
     meanings: tuple[str, ...] = eqx.field(static=True)
@@ -130,6 +129,10 @@ class EventModel(Model):
             return jnp.stack([c["drift_field"]])
         return self.field_nodes * (c["drift_field"] / self.constants["drift_field"])
 
+    def field_shares(self, points: Points) -> Array | None:
+        """Of each field in what is seen at K places, (K, F); None where there is one field."""
+        return field_shares(points.field, jnp.asarray(self.field_nodes))
+
     def quanta(self, theta: Array) -> Quanta:
         """Q of each lattice of each source, (B, F, electrons, photons), events included."""
         c, rates = self.at(theta)
@@ -140,18 +143,20 @@ class EventModel(Model):
 
     def main_log_prob(self, theta: Array, main: Events) -> Scalar:
         quanta, (c, rates) = self.quanta(theta), self.at(theta)
-        rate = self._differential(quanta, c, rates, main.columns)
+        rate = differential(self, quanta, c, rates, main.columns)
         present = main.weight > 0
         log_rate = jnp.log(jnp.where(present, jnp.maximum(rate, FLOOR), 1.0))
-        return jnp.sum(main.weight * log_rate) - jnp.sum(self._expected(quanta, c, rates))
+        mu = self.expected_of(kept(self, quanta, c), rates)
+        return jnp.sum(main.weight * log_rate) - jnp.sum(mu)
 
     def differential_rates(self, theta: Array, events: Events) -> Array:
         """R of each event, (N,), in events per PE^2 per us."""
-        return self._differential(self.quanta(theta), *self.at(theta), events.columns)
+        return differential(self, self.quanta(theta), *self.at(theta), events.columns)
 
     def expected_events(self, theta: Array) -> Array:
         """mu of each source, (S,)."""
-        return self._expected(self.quanta(theta), *self.at(theta))
+        c, rates = self.at(theta)
+        return self.expected_of(kept(self, self.quanta(theta), c), rates)
 
     def expected_counts(self, theta: Array) -> Array | None:
         """In cells of S1 and S2, so that they tell what a signal has to be told from."""
@@ -170,92 +175,24 @@ class EventModel(Model):
     def signals(
         self, s1: Law, s2: Law, points: Points, c: Constants, step: int = 1
     ) -> tuple[Array, Array]:
-        """P(S2|ne), (K, electrons), and P(S1|nph), (K, photons), at K places."""
+        """P(S2|ne), (K, electrons), and P(S1|nph), (K, photons), at K places or at one."""
         electrons, photons = self.size(step)
+        most = self.photons[self.steps.index(step)]
         b = charge(s2, points.s2_map, points.drift_time, electrons, c, step=step)
-        return b, light(s1, points.s1_map, photons, self.photons, c, step=step)
+        return b, light(s1, points.s1_map, photons, most, c, step=step)
 
-    def _differential(
-        self, quanta: Quanta, c: Constants, rates: Array, columns: Mapping[str, Array]
-    ) -> Array:
-        terms = self._terms(quanta)
-        fields = self.fields(c)
-
-        def of(some: dict[str, Array]) -> Array:
-            s1, s2, points = some["s1"], some["s2"], points_of(some)
-            shares = field_shares(points.field, fields)
-            total = jnp.zeros(len(s1))
-            for step in self.steps:
-                b, a = self.signals(density(s1), density(s2), points, c, step)
-                for name, q in terms[step]:
-                    part = interpolated(b, q, a, shares)
-                    total = total + (part if name is None else some[name] * part)
-            for rate, source in zip(rates[len(self.sources) :], self.accidentals):
-                total = total + rate * source.density(s1, s2)
-            if self.selection.acceptances:
-                total = total * self.selection.efficiency(s1, s2, points)
-            return total
-
-        needed = {name: columns[name] for name in self.columns}
-        n = len(needed["s1"])
-        low, high = self.drift_times
-        if n <= CHUNK:
-            return of(needed) / (high - low)
-        padded = {k: jnp.pad(v, (0, -n % CHUNK), mode="edge") for k, v in needed.items()}
-        chunks = {k: v.reshape(-1, CHUNK) for k, v in padded.items()}
-        return jax.lax.map(jax.checkpoint(of), chunks).reshape(-1)[:n] / (high - low)
-
-    def source_rates(self, quanta: Quanta, c: Constants, columns: Mapping[str, Array]) -> Array:
-        """R of each event by source, (N, S); rate multipliers of accidentals left out."""
-        points, fields = points_of(columns), self.fields(c)
-        s1, s2 = columns["s1"], columns["s2"]
-        shares = field_shares(points.field, fields)
-        laws = density(s1), density(s2)
-        signals = {step: self.signals(*laws, points, c, step) for step in self.steps}
-        found: list[Array] = []
-        for source, matrices in zip(self.sources, quanta):
-            total = jnp.zeros(len(s1))
-            for lattice, q in zip(source.lattices, matrices):
-                b, a = signals[lattice.step]
-                parts = [interpolated(b, basis, a, shares) for basis in q]
-                names = source.columns or [None]
-                for name, part in zip(names, parts):
-                    total = total + (part if name is None else columns[name] * part)
-            found.append(total)
-        found += [source.density(s1, s2) for source in self.accidentals]
-        low, high = self.drift_times
-        every = jnp.stack(found, axis=1) / (high - low)
-        return every * self.selection.efficiency(s1, s2, points)[:, None]
-
-    def _terms(self, quanta: Quanta) -> dict[int, list[tuple[str | None, Array]]]:
-        """Per step, matrices (F, electrons, photons) and the column that multiplies each; those
-        of all uniform sources are one."""
-        found: dict[int, list[tuple[str | None, Array]]] = {step: [] for step in self.steps}
-        uniform: dict[int, list[Array]] = {step: [] for step in self.steps}
-        for source, matrices in zip(self.sources, quanta):
-            for lattice, q in zip(source.lattices, matrices):
-                if source.at_places is None:
-                    uniform[lattice.step].append(q[0])
-                else:
-                    found[lattice.step] += zip(source.columns, q)
-        for step, matrices in uniform.items():
-            if matrices:
-                largest = [_enlarged(q, *self.size(step)) for q in matrices]
-                found[step].append((None, sum(largest[1:], largest[0])))
-        return found
-
-    def _expected(self, quanta: Quanta, c: Constants, rates: Array) -> Array:
+    def expected_of(self, kept: Array, rates: Array) -> Array:
+        """mu of each source, (S,), from `expected.kept`."""
         first = len(self.sources)
-        factors = jnp.concatenate([jnp.ones(first), rates[first:]])
-        return factors * kept(self, quanta, c)
+        return jnp.concatenate([jnp.ones(first), rates[first:]]) * kept
 
     def main_sample(self, key: Array, theta: Array) -> Events:
         return simulate(key, self, *self.at(theta))
 
     def main_expected(self, theta: Array) -> Events:
-        from neyman.likelihoods.xenon.template import asimov
+        from neyman.likelihoods.xenon.asimov import asimov
 
-        return asimov(self, theta)
+        return asimov(self, jnp.asarray(theta))
 
     def near(self, theta: np.ndarray, tested: Collection[str]) -> Model | None:
         from neyman.likelihoods.xenon.expanded import expanded
@@ -301,14 +238,3 @@ class EventModel(Model):
 @jax.jit
 def _rates(model: EventModel, theta: Array, events: Events) -> Array:
     return model.differential_rates(theta, events)
-
-
-def points_of(columns: Mapping[str, Array]) -> Points:
-    """The places of events."""
-    here = (columns[name] for name in ("drift_time", "s1_map", "s2_map"))
-    return Points(*here, columns.get("field"))
-
-
-def _enlarged(quanta: Array, electrons: int, photons: int) -> Array:
-    _, rows, columns = quanta.shape
-    return jnp.pad(quanta, ((0, 0), (0, electrons - rows), (0, photons - columns)))

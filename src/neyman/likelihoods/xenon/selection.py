@@ -10,6 +10,7 @@ Ranges and acceptances (`curves`) of one signal are exact integrals at each plac
 for given S1 couples the two: its integral over S1 is a sum over nodes (`expected`).
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from neyman._jax import Array, jnp
@@ -38,6 +39,12 @@ class Points(NamedTuple):
     def columns(self) -> dict[str, Array]:
         """What an event at such a place has as columns."""
         return {name: of for name, of in self._asdict().items() if of is not None}
+
+
+def points_of(columns: Mapping[str, Array]) -> Points:
+    """The places of events."""
+    here = (columns[name] for name in ("drift_time", "s1_map", "s2_map"))
+    return Points(*here, columns.get("field"))
 
 
 class Band(NamedTuple):

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from neyman._jax import Array, jax, jnp
+from neyman.likelihoods.xenon.asimov import ranges
 from neyman.likelihoods.xenon.events import Events
 from neyman.likelihoods.xenon.expected import in_cells, interpolated
-from neyman.likelihoods.xenon.fields import field_shares
 from neyman.likelihoods.xenon.quanta import quanta_matrix
+from neyman.likelihoods.xenon.selection import points_of
 from neyman.likelihoods.xenon.signals import density
 from neyman.likelihoods.xenon.yields import Constants
 from neyman.parameters import unknown_name
@@ -26,10 +27,8 @@ if TYPE_CHECKING:
     from neyman.likelihoods.xenon.model import EventModel
     from neyman.likelihoods.xenon.source import Source
 
-ASIMOV_CELLS = (24, 24)
-"""Cells in S1 and in S2 of the Asimov data."""
-ASIMOV_EVENTS = 1024
-"""The fullest cells are kept, with the weight of all."""
+CELLS = 24
+"""In S1, and in S2, that tell a signal from what it is sought among."""
 
 
 def template(model: "EventModel", theta: Array, s1_edges: Array, s2_edges: Array) -> Array:
@@ -65,43 +64,11 @@ def _by_place(model: "EventModel", theta: Array, s1_edges: Array, s2_edges: Arra
     return factors[:, None, None, None] * found
 
 
-def asimov(model: "EventModel", theta: Array) -> Events:
-    """The Asimov data: the middle of each cell of S1, S2 and place, weighted by its events."""
-    s1_edges, s2_edges = edges(model, theta)
-    expected = _by_place(model, theta, s1_edges, s2_edges)
-    total = jnp.sum(expected, axis=0)
-    s1 = 0.5 * (s1_edges[1:] + s1_edges[:-1])
-    s2 = 0.5 * (s2_edges[1:] + s2_edges[:-1])
-    shape = total.shape
-
-    def spread(values: Array, axis: int) -> Array:
-        broad = [None, None, None]
-        broad[axis] = slice(None)
-        return jnp.broadcast_to(jnp.asarray(values)[tuple(broad)], shape).reshape(-1)
-
-    columns = {name: spread(of, 0) for name, of in model.places.columns.items()}
-    for source in model.sources:
-        if source.at_places is not None:
-            columns |= {n: spread(of, 0) for n, of in zip(source.columns, source.at_places)}
-    columns |= {"s1": spread(s1, 1), "s2": spread(s2, 2)}
-    columns["energy"] = jnp.full(total.size, jnp.nan)
-    weight, kept = jax.lax.top_k(total.reshape(-1), min(ASIMOV_EVENTS, total.size))
-    weight = weight * (jnp.sum(total) / jnp.sum(weight))
-    return Events({name: of[kept] for name, of in columns.items()}, weight)
-
-
 def edges(model: "EventModel", theta: Array) -> tuple[Array, Array]:
     """Cells of S1 and S2, equal in their square roots, that hold what the model expects."""
-    c, _ = model.at(theta)
-    electrons = max(at.step * at.shape[0] for source in model.sources for at in source.lattices)
-    p = 1.0 + c["double_pe"]
-    largest = p * c["g1_gas"] * c["electron_gain"] * c["extraction"] * electrons
-    s1_high = jnp.minimum(model.selection.s1[1], p * model.photons)
-    s2_high = jnp.minimum(model.selection.s2[1], 1.2 * largest * jnp.max(model.places.s2_map))
-    ranges = (model.selection.s1[0], s1_high), (model.selection.s2[0], s2_high)
     first, second = (
-        jnp.linspace(jnp.sqrt(low), jnp.sqrt(high), n + 1) ** 2
-        for (low, high), n in zip(ranges, ASIMOV_CELLS)
+        jnp.linspace(jnp.sqrt(low), jnp.sqrt(high), CELLS + 1) ** 2
+        for low, high in ranges(model, theta)
     )
     return first, second
 
@@ -157,7 +124,7 @@ def acceptance(model: "EventModel", theta: Array, name: str) -> tuple[Array, Arr
     places, selection = model.places, model.selection
     s1, s2 = selection.s1_law(places), selection.s2_law(places)
     signals = {at.step: model.signals(s1, s2, places, c, at.step) for at in source.lattices}
-    shares = field_shares(places.field, model.fields(c))
+    shares = model.field_shares(places)
     volume = jnp.asarray(model.volume)
     if source.at_places is not None:
         here = source.below[:, -1] @ jnp.asarray(source.at_places)
@@ -185,13 +152,11 @@ def energy_rates(
 ) -> tuple[Array, Array]:
     """Of the source `name`: its energy nodes in keV, (K,), and the part of each event's
     differential rate that each gives, (N, K), in events per PE^2, before the acceptance."""
-    from neyman.likelihoods.xenon.model import points_of
-
     source, (c, rates) = _named(model, name), model.at(theta)
     of, points = events.columns, points_of(events.columns)
     s1, s2 = density(of["s1"]), density(of["s2"])
     signals = {at.step: model.signals(s1, s2, points, c, at.step) for at in source.lattices}
-    shares = field_shares(points.field, model.fields(c))
+    shares = model.field_shares(points)
 
     def rate(q: Array, lattice: "Lattice") -> Array:
         b, a = signals[lattice.step]
