@@ -203,8 +203,10 @@ class TestChoice:
             assert m.sd == pytest.approx(1 / 3, rel=0.15)
 
     def test_not_those_of_many_parameters(self):
-        like = tails(6.0, n=importance.MOST_PARAMETERS + 1, dear=True)
-        assert ny.sample(like, key=1, draws=4, chains=1, warmup=20).sampler == "nuts"
+        """What a warm-up of 3 is refused for tells the sampler."""
+        for n, message in ((25, "leave warmup out"), (26, "warmup: is 3")):
+            with pytest.raises(InputError, match=message):
+                ny.sample(tails(6.0, n=n, dear=True), key=1, warmup=3)
 
     @pytest.mark.parametrize(
         ("options", "message"),
