@@ -11,16 +11,16 @@ import equinox as eqx
 import numpy as np
 import pytest
 from scipy.special import logsumexp
-from scipy.stats import gamma
+from scipy.stats import gamma, multivariate_normal
 
 import neyman as ny
 from neyman._jax import jax, jnp
 from neyman.auxiliary import Auxiliary
 from neyman.inference.sampling import importance, pareto
-from neyman.inference.sampling.posterior import posterior_of
 from neyman.likelihoods.counting import on_off
 from neyman.model import Data, Model
 from neyman.status import InputError, Status
+from tests.contracts import models
 from tests.inference.test_sample import gaussian_like, gaussian_truth, one_bin, with_parameter
 
 
@@ -178,12 +178,11 @@ class TestProposal:
         """A first proposal shifted by one standard deviation and 1.5 times too wide: the second
         one is at the mean and has the covariance, within a fifth of a standard deviation: 4
         standard errors of the mean, 3 of a variance."""
-        mean, covariance, _ = gaussian_truth(gaussian_like())
-        posterior = posterior_of(gaussian_like((-math.inf, math.inf)))
+        mean, covariance = np.array([1.0, -2.0]), np.array([[0.5, 0.3], [0.3, 0.9]])
         sd = np.sqrt(np.diagonal(covariance))
         bad = importance.Proposal(np.ones(1), (mean + sd)[None], np.diag(1.5 * sd)[None])
         z = bad.draw(np.random.default_rng(3), 2000)
-        log_p = np.asarray(jax.vmap(posterior.log_prob)(jnp.asarray(z)))
+        log_p = multivariate_normal(mean, covariance).logpdf(z)
         new = importance.adapted(bad, z, log_p - bad.log_prob(z))
         assert np.all(np.abs(new.centre[1] - mean) < 0.2 * sd)
         matrix = new.factor[1] @ new.factor[1].T
@@ -236,3 +235,32 @@ class TestReproducible:
         more = ny.sample(gaussian_like(), key=1, sampler="importance", draws=2000, workplace=place)
         assert more.draws.tobytes() == drawn.draws.tobytes()
         assert dataclasses.replace(more, provenance=drawn.provenance).to_json() == drawn.to_json()
+
+
+def scaled(n, low, high):
+    """Gauss-Legendre nodes and weights."""
+    node, weight = np.polynomial.legendre.leggauss(n)
+    return low + 0.5 * (high - low) * (node + 1.0), 0.5 * (high - low) * weight
+
+
+def test_events_by_quadrature():
+    """A rate and g1 of 6 events in a xenon detector: `auto` takes importance sampling, and moments
+    and evidence agree with quadrature within 5 standard errors."""
+    like = models.LIKELIHOODS["events"]()
+    result = ny.sample(like, key=1, draws=400)
+    assert result.sampler == "importance"
+    assert result.status in (Status.FINE, Status.FEW_DRAWS)
+    rate, rate_width = scaled(32, 0.0, 10.0)
+    g1, g1_width = scaled(16, 0.105, 0.129)
+    theta = np.stack(np.meshgrid(rate, g1, indexing="ij"), axis=-1).reshape(-1, 2)
+    log_l = np.asarray(jax.jit(lambda t: jax.lax.map(like.log_prob, t))(jnp.asarray(theta)))
+    cell = np.outer(rate_width, g1_width).ravel()
+    log_z = logsumexp(log_l, b=cell) - math.log(10.0)
+    share = cell * np.exp(log_l - math.log(10.0) - log_z)
+    assert abs(result.log_evidence - log_z) < 5 * result.log_evidence_error
+    for i, name in enumerate(result.names):
+        mean = share @ theta[:, i]
+        sd = math.sqrt(share @ (theta[:, i] - mean) ** 2)
+        m = result[name]
+        assert abs(m.mean - mean) < 5 * sd / math.sqrt(m.ess)
+        assert m.sd == pytest.approx(sd, rel=5 * math.sqrt(1.5 / m.ess))
