@@ -45,6 +45,8 @@ def test_the_whole_example(tmp_path):
     told = example.main(tmp_path / "out", toys=2_000, draws=500)
     assert 0 <= told["loss"] < 0.05
     assert told["limit"] > 0
+    assert told["k of the weights"] < 0.7
+    assert 0.5 < told["95 % of the posterior"] / told["limit of toys"] < 3.0
     assert 0.9 < told["limit of toys"] / told["limit"] < 1.7  # few events: asymptotics are low
     assert np.isfinite(list(told.values())).all()
     for name in ("bands.png", "limit.png", "posterior.png", "reduction.json", "binned.json"):

@@ -145,6 +145,14 @@ class Status(enum.IntEnum):
         "compare with nested sampling, and check bounds at which log L ends abruptly",
     )
 
+    HEAVY_WEIGHTS = (
+        23,
+        Severity.WARNING,
+        "the importance weights have too heavy a tail (Pareto k above 0.7), so a part of the"
+        " posterior may be missed",
+        "compare with --sampler nuts or nested; more draws (--draws) help below k = 1",
+    )
+
     NOT_CONVERGED = (
         30,
         Severity.FAILED,

@@ -25,6 +25,17 @@ def test_sample(run, ws):
     assert "chains: holds another computation: key is 5 there and 6 here" in other.line
 
 
+def test_weighted_draws(run, ws):
+    ran = run(f"sample {ws} --sampler importance --draws 500 --json --plot corner.png")
+    assert ran.code == 0
+    assert ran.json["pareto_k"] < 0.7
+    assert ran.json["parameters"]["mu"]["ess"] > 200
+    assert pathlib.Path("corner.png").stat().st_size > 1000
+    line = run(f"sample {ws} --sampler importance --draws 500").out.splitlines()[0]
+    assert "500 weighted draws, k = " in line
+    assert "leave chains out" in run(f"sample {ws} --sampler importance --chains 4").line
+
+
 def test_refusals(run, ws):
     assert run(f"sample {ws} --draws -1").code == 2
     assert run(f"sample {ws} --sampler gibbs").code == 2

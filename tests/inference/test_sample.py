@@ -258,6 +258,7 @@ class TestReproducible:
             {"chains": 6, "draws": 300},
             {"sampler": "ensemble", "draws": 300},
             {"sampler": "nested", "chains": 2, "draws": 100},
+            {"sampler": "importance", "draws": 300},
         ],
     )
     def test_one_and_two_workers_agree(self, tmp_path, options):
@@ -276,7 +277,7 @@ class TestReproducible:
             assert other.log_weight.tobytes() == one.log_weight.tobytes()
             assert other.notes == one.notes
 
-    @pytest.mark.parametrize("sampler", ["nested", "ensemble"])
+    @pytest.mark.parametrize("sampler", ["nested", "ensemble", "importance"])
     def test_resumed_after_any_chunk(self, tmp_path, sampler):
         like, options = gaussian_like(), {"key": 3, "sampler": sampler, "draws": 300}
         whole = ny.sample(like, **options, workplace=ny.Workplace(folder=tmp_path / "c"))

@@ -104,6 +104,14 @@ def test_bands_draw_the_quantiles_and_the_events():
     assert len(colours) == len(dashes) == 2  # told apart in grey too
 
 
+def test_energies_end_where_nothing_is_expected():
+    made = energies()
+    gone = np.arange(40) >= 20
+    less = {n: np.where(gone, 0.0, getattr(made, n)) for n in ("expected", "seen")}
+    assert plot(dataclasses.replace(made, **less)).axes[0].get_xlim() == (0.0, pytest.approx(10.5))
+    assert plot(made).axes[0].get_xlim() == (0.0, 20.0)
+
+
 def test_what_is_not_finite_is_said():
     result = bands()
     lost = dataclasses.replace(

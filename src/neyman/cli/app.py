@@ -222,11 +222,14 @@ def contour(
 def sample(
     *,
     sampler: Annotated[
-        Sampler, typer.Option(help="Gradients, nested sampling with the evidence, or walkers.")
+        Sampler,
+        typer.Option(help="Gradients, nested sampling with the evidence, walkers, or weights."),
     ] = Sampler.AUTO,
     draws: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Draws a chain, 1000; nested: live points, 500."),
+        typer.Option(
+            metavar="N", help="Draws a chain, 1000; nested: live points, 500; importance: 1000."
+        ),
     ] = None,
     chains: Annotated[
         int | None, typer.Option(metavar="N", help="Chains, walkers, or runs of nested sampling.")
@@ -238,7 +241,8 @@ def sample(
     """Posterior: draws, intervals of highest density, diagnostics.
 
     Constraint terms act as priors; other parameters are flat between their bounds. Workers share
-    groups of 4 to 16 chains, ensembles of walkers, or runs of nested sampling.
+    groups of 4 to 16 chains, ensembles of walkers, runs of nested sampling, or weighted draws.
+    auto is importance where log L is dear, as of events; else nuts, or ensemble without gradients.
 
     Example: neyman sample workspace.json --draws 2000 --seed 1 --plot corner.png
 

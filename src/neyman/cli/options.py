@@ -117,6 +117,7 @@ class Sampler(enum.StrEnum):
     NUTS = "nuts"
     NESTED = "nested"
     ENSEMBLE = "ensemble"
+    IMPORTANCE = "importance"
 
 
 class Covering(enum.StrEnum):

@@ -195,7 +195,8 @@ def _more(
     made = assemble({LOG_PROB: learned}, points, like.parameters, like=like).likelihood
     chains = 8
     found = sample(
-        jax.tree.map(jnp.asarray, made), key=key, chains=chains, draws=max(4, -(-n // chains)),
+        jax.tree.map(jnp.asarray, made), key=key, sampler="nuts", chains=chains,
+        draws=max(4, -(-n // chains)),
         workplace=Workplace(folder=inside(folder, "chains")),
     )  # fmt: skip
     theta = np.tile(like.parameters.init, (found.draws[..., 0].size, 1))

@@ -134,6 +134,7 @@ def drawn(like: Likelihood, key: int, n: int, folder: Folder) -> np.ndarray:
     result = sample(
         like,
         key=key,
+        sampler="nuts" if like.differentiable else "ensemble",
         chains=chains,
         draws=max(4, -(-n // chains)),
         workplace=Workplace(folder=folder),

@@ -70,7 +70,7 @@ def validate(
     surrogate = jax.tree.map(jnp.asarray, surrogate)
     where = None if folder is None else pathlib.Path(folder)
     own = sample(
-        surrogate, key=key, draws=max(4, budget.draws // 8),
+        surrogate, key=key, sampler="nuts", draws=max(4, budget.draws // 8),
         workplace=Workplace(folder=None if where is None else where / "surrogate"),
     )  # fmt: skip
     found: dict[str, Any] = {

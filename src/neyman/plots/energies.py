@@ -32,7 +32,7 @@ def draw_energies(result: Energies, labels: Mapping[str, str] | None = None) -> 
                 result.seen[k] / width, result.edges, fill=True, alpha=0.22, label=label,
                 color=look["color"], lw=0,
             )  # fmt: skip
-    panels[0].set(ylabel="events / keV", xlim=(result.edges[0], result.edges[-1]))
+    panels[0].set(ylabel="events / keV", xlim=(result.edges[0], _end(result)))
     panels[0].set_ylim(bottom=0.0)
     panels[0].legend(loc="upper right", ncols=2 if n else 1)
     missing = [] if n else ["no events were counted: expected spectra alone"]
@@ -41,6 +41,13 @@ def draw_energies(result: Energies, labels: Mapping[str, str] | None = None) -> 
     panels[-1].set_xlabel("deposited energy [keV]")
     remarks(figure, result, missing)
     return figure
+
+
+def _end(result: Energies) -> float:
+    """keV; above it there is nothing to see: a thousandth of the highest bin."""
+    events = np.sum(result.expected + result.seen, axis=0)
+    last = result.edges[1:][events > 1e-3 * np.max(events)]
+    return min(1.05 * float(last.max(initial=result.edges[1])), float(result.edges[-1]))
 
 
 def _draw_events(axes: Axes, result: Energies, labels: Mapping[str, str] | None) -> list[str]:

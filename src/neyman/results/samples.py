@@ -43,8 +43,8 @@ class Marginal:
 class Samples(Result):
     """C chains of N draws of the P parameters that are not fixed; arrays (P,) are in their order.
 
-    Nested sampling gives one chain of weighted draws. arXiv:1903.08008 defines `rhat`, `ess`
-    and `ess_tail`; for weighted draws both numbers are Kish's, (sum w)^2/sum w^2.
+    Nested and importance sampling give one chain of weighted draws. arXiv:1903.08008 defines
+    `rhat`, `ess` and `ess_tail`; for weighted draws both numbers are Kish's, (sum w)^2/sum w^2.
     """
 
     kind: ClassVar[str] = "samples"
@@ -55,7 +55,7 @@ class Samples(Result):
     log_prob: np.ndarray
     """log L + log prior of each draw up to a constant, (C, N)."""
     log_weight: np.ndarray
-    """(C, N); 0 but for nested sampling, where the weights sum to 1."""
+    """(C, N); 0 but for nested and importance sampling, where the weights sum to 1."""
     mean: np.ndarray
     sd: np.ndarray
     hdi: np.ndarray
@@ -69,8 +69,10 @@ class Samples(Result):
     step: float = math.nan
     """Step size of NUTS."""
     log_evidence: float = math.nan
-    """log of the integral of L times the prior; NaN but for nested sampling."""
+    """log of the integral of L times the prior; NaN but for nested and importance sampling."""
     log_evidence_error: float = math.nan
+    pareto_k: float = math.nan
+    """Of the importance weights (arXiv:1507.02646): below 0.7 they can be trusted."""
     packed: str = ""
     """The draws in a file; empty in memory."""
 
@@ -95,20 +97,25 @@ class Samples(Result):
         keys = ("mean", "sd", "hdi68", "hdi95", "hdi99", "ess", "rhat")
         rows = {n: {k: getattr(self[n], k) for k in keys} for n in self.names}
         evidence = {}
-        if self.sampler == "nested":
+        if math.isfinite(self.log_evidence):
             evidence = {
                 "log_evidence": self.log_evidence,
                 "log_evidence_error": self.log_evidence_error,
             }
+        if self.sampler == "importance":
+            evidence["pareto_k"] = self.pareto_k
         return {"parameters": rows, "divergences": self.divergences} | evidence
 
     def summary(self) -> str:
         width = max(map(len, self.names), default=0)
         chains, draws = self.draws.shape[:2]
         head = f"samples ({self.sampler}): {chains} chains of {draws} draws"
-        if self.sampler == "nested":
+        if self.sampler == "importance":
+            head = f"samples (importance): {draws} weighted draws, k = {self.pareto_k:.2f}"
+        if math.isfinite(self.log_evidence):
             error = self.log_evidence_error
-            head = f"samples (nested): log evidence {self.log_evidence:.4f} +- {error:.2g}"
+            start = "samples (nested):" if self.sampler == "nested" else f"{head},"
+            head = f"{start} log evidence {self.log_evidence:.4f} +- {error:.2g}"
         rows = [
             f"  {n:<{width}} {m.mean:>11.5g} +- {m.sd:<9.4g}"
             f" 68 % [{m.hdi68[0]:.4g}, {m.hdi68[1]:.4g}] 95 % [{m.hdi95[0]:.4g}, {m.hdi95[1]:.4g}]"
@@ -146,7 +153,7 @@ class Samples(Result):
     def to_arviz(self) -> Any:
         """The draws for ArviZ: an `InferenceData` of 0.23, or the `DataTree` of 1.x.
 
-        The weights of nested sampling stand in the group `sample_stats`.
+        The weights of nested and importance sampling stand in the group `sample_stats`.
 
         Raises:
             InputError: ArviZ is not installed.

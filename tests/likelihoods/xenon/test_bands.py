@@ -204,8 +204,17 @@ def test_parts_of_sums_reductions_and_fits(like):
     with pytest.raises(InputError, match="has 2 sets of events"):
         bands(like + calibration)
     assert len(event_parts(like + calibration)) == 2
+    posterior = ny.sample(ny.compiled(on_rates()), key=1, sampler="importance", draws=100)
+    parts = event_parts(like, posterior)
+    assert float(parts[0].theta[0]) == pytest.approx(posterior["nr_rate"].mean)
     with pytest.raises(InputError, match="is not one of events"):
         bands(counting([1.0], [1.0]).observe(Data(np.array([1.0]), np.zeros(0))))
+
+
+def on_rates():
+    """A count whose parameter is named as one of the events."""
+    like = counting([10.0], [1.0], bounds=(0.0, 5.0)).observe(Data(np.array([9.0]), np.zeros(0)))
+    return like.rename({"mu": "nr_rate"})
 
 
 # ---- workspaces
@@ -251,6 +260,7 @@ def test_variations_are_templates_one_width_away(model, like, document, name, si
     assert moved == {"line_rate", "g1"}  # nr_alpha does not move an electronic recoil
 
 
+@pytest.mark.slow
 def test_the_binned_rates_agree_with_those_of_the_events(like, document):
     """Of the same events. The error of the poi is within 3 %; cells lose information, so that
     fits differ, by a variance that is the difference of theirs (Hausman): 4 of its roots.

@@ -1,6 +1,8 @@
 """Spectra against closed forms, published totals, NEST's samplers and wimprates."""
 
 import datetime
+import subprocess
+import sys
 import warnings
 
 import hypothesis
@@ -231,6 +233,19 @@ def test_wimp():
     )
     with pytest.raises(InputError, match="larger mass"):
         spectra.wimp(0.01, 1e-46, 1.0)
+
+
+def test_a_wimp_spectrum_is_the_same_in_every_process():
+    """Bit for bit, or no folder of toys or draws could be gone on with."""
+    pytest.importorskip("wimprates")
+    program = (
+        "from neyman.likelihoods.xenon.spectra import wimp;"
+        "print(wimp(40.0, 1e-47, 5.0).rates.tobytes().hex())"
+    )
+    commands = [subprocess.Popen([sys.executable, "-c", program], stdout=-1) for _ in range(2)]
+    first, second = (command.communicate()[0] for command in commands)
+    assert len(first) == 2 * 8 * spectra.WIMP_POINTS + 1
+    assert first == second
 
 
 def test_annual_modulation():

@@ -56,7 +56,7 @@ def pieces(
     """
     found: list[list[Piece]] = [[] for _ in range(groups)]
     active, index, done = list(range(groups)), 0, 0
-    with _hired(workplace) as workers, progress_bar(label) as progress:
+    with hired(workplace) as workers, progress_bar(label) as progress:
         while active:
             jobs = [job(g, index, found[g][-1].state if index else {}) for g in active]
             numbers = [index * groups + g for g in active]
@@ -84,7 +84,7 @@ def pieces(
     return found
 
 
-class _hired:
+class hired:
     """Workers that stay for all chunks, with what they have compiled."""
 
     def __init__(self, workplace: Workplace):

@@ -106,10 +106,14 @@ def _tuned(step: float) -> float:
 
 
 def gaussian_at_maximum(posterior: Posterior) -> tuple[np.ndarray, np.ndarray]:
-    """The maximum z^ (n,), and A (n, n) with A A^T the inverse of the Hessian of -log p there."""
+    """The maximum z^ (n,), and A (n, n) with A A^T the inverse of the Hessian of -log p there; the
+    start and the unit matrix where log p is not finite."""
     start = posterior.z(posterior.like.parameters.init)
     found = best(posterior, start, np.ones(len(start), dtype=bool))
-    values, vectors = np.linalg.eigh(np.asarray(found.derivatives.hessian))
+    hessian = np.asarray(found.derivatives.hessian)
+    if not np.all(np.isfinite(hessian)):
+        return start, np.eye(len(start))
+    values, vectors = np.linalg.eigh(hessian)
     curvature = np.maximum(np.abs(values), SOFTEST * np.max(np.abs(values), initial=1e-300))
     return np.asarray(found.theta), vectors / np.sqrt(curvature)
 

@@ -45,6 +45,14 @@ class Posterior(Likelihood):
         """None."""
 
     @property
+    def dear(self) -> bool:
+        return self.like.dear
+
+    @property
+    def differentiable(self) -> bool:
+        return self.like.differentiable
+
+    @property
     def free(self) -> tuple[Parameter, ...]:
         """The parameters that are not fixed, in the order of z."""
         return tuple(p for p in self.like.parameters if not p.fixed)

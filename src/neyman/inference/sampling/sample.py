@@ -5,13 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp
 
 from neyman._jax import jax
 from neyman.inference import diagnostics
 from neyman.inference.domain import draws_notes
 from neyman.inference.fit import listed, model_notes
 from neyman.inference.provenance import fingerprint, provenance_of
-from neyman.inference.sampling import ensemble, nested, nuts
+from neyman.inference.sampling import ensemble, importance, nested, nuts, pareto
 from neyman.inference.sampling.chunked import Piece, damaged, joined, opened, pieces, shares
 from neyman.inference.sampling.posterior import Posterior, posterior_of
 from neyman.inference.threads import one_thread
@@ -23,7 +24,7 @@ from neyman.parameters import unknown_name
 from neyman.results import Samples
 from neyman.status import InputError, Note, Status
 
-SAMPLERS = ("auto", "nuts", "nested", "ensemble")
+SAMPLERS = ("auto", "nuts", "nested", "ensemble", "importance")
 WORST_RHAT, LEAST_ESS = 1.01, 400.0
 """arXiv:1903.08008, section 4.2 and 4.3."""
 MOST_NUMBERS = 250_000_000
@@ -49,11 +50,13 @@ def sample(
     Args:
         like: any likelihood; theta has shape (P,).
         key: the seed of all random numbers, 0 or more.
-        sampler: "nuts" (gradients), "nested" (with the evidence; priors must be proper) or
-            "ensemble" (no gradients); "auto" is "nuts" where there are gradients, else
-            "ensemble".
+        sampler: "nuts" (gradients), "nested" (with the evidence; priors must be proper),
+            "ensemble" (no gradients) or "importance" (few parameters, a log L that is dear; with
+            the evidence where priors are proper). "auto" is "importance" for up to 25 parameters
+            of a likelihood whose Hessian is dear, "nuts" where else there are gradients, and
+            "ensemble" where there are none.
         draws: of each chain after the warm-up, by default 1,000; for nested sampling the number
-            of live points, by default 500.
+            of live points, by default 500; of importance sampling all, by default 1,000.
         chains: by default 8. For an ensemble its walkers, 2 P + 2 or 32; from twice as many on,
             by default so many, they are ensembles of their own. For nested sampling runs with
             `draws` live points each, by default 1, which are joined.
@@ -65,7 +68,7 @@ def sample(
 
     Returns:
         `Samples`, whose notes name the parameters with an R-hat above 1.01 or an ESS below 400,
-        and count divergences.
+        count divergences, and say where importance weights cannot be trusted.
 
     Raises:
         InputError: an unknown sampler, a number out of range, a prior that cannot be used, a
@@ -73,11 +76,16 @@ def sample(
     """
     if sampler not in SAMPLERS:
         raise unknown_name(sampler, SAMPLERS, "sampler")
-    if sampler == "nested" and warmup is not None:
-        raise InputError("sampler='nested'", "has no warm-up", "leave warmup out")
     _check("key", key, 0)
     if sampler == "auto":
-        sampler = "nuts" if like.differentiable else "ensemble"
+        sampler = _automatic(like)
+    for name, given, without in (
+        ("warmup", warmup, ("nested", "importance")),
+        ("chains", chains, ("importance",)),
+    ):
+        if given is not None and sampler in without:
+            problem = f"has no {'warm-up' if name == 'warmup' else name}"
+            raise InputError(f"sampler='{sampler}'", problem, f"leave {name} out")
     if sampler == "nuts" and not like.differentiable:
         problem = "needs gradients, which this function does not have"
         raise InputError("sampler='nuts'", problem, "use sampler='ensemble', or give a gradient")
@@ -86,6 +94,9 @@ def sample(
         live = _check("draws", nested.LIVE if draws is None else draws, 20)
         runs = _check("chains", 1 if chains is None else chains, 1)
         return _nested(posterior, key, live, runs, workplace)
+    if sampler == "importance":
+        n = _check("draws", importance.DRAWS if draws is None else draws, 100)
+        return _importance(posterior, key, n, workplace)
     n = _check("draws", 1000 if draws is None else draws, 4)
     if sampler == "nuts":
         module, some, steps, least = nuts, nuts.CHAINS, nuts.WARMUP, 1
@@ -193,6 +204,30 @@ def _nested(posterior: Posterior, key: int, live: int, runs: int, workplace: Wor
     )  # fmt: skip
 
 
+def _importance(posterior: Posterior, key: int, n: int, workplace: Workplace) -> Samples:
+    if n * len(posterior.free) > MOST_NUMBERS:
+        raise InputError("draws", f"{n:,} are too many", f"keep below {MOST_NUMBERS:,} numbers")
+    spec = _spec(posterior, key, "importance") | {"chunk": importance.CHUNK}
+    store = opened(workplace.folder, spec)
+    found = importance.drawn(posterior, key, n, workplace, store)
+    possible = bool(np.isfinite(np.max(found["log_weight"])))
+    log_w, k = pareto.smoothed(found["log_weight"]) if possible else (np.zeros(n), math.inf)
+    log_z, error = importance.evidence(posterior, log_w)
+    more = (Note(Status.HEAVY_WEIGHTS, f"k = {k:.2f}"),) if not pareto.trusted(k, n) else ()
+    return _samples(
+        posterior, key, "importance", found["draws"][None], found["log_prob"][None], store,
+        log_weight=log_w - logsumexp(log_w), log_evidence=log_z, log_evidence_error=error,
+        pareto_k=k, more=more if possible else (Note(Status.NOT_FINITE, "every draw"),),
+    )  # fmt: skip
+
+
+def _automatic(like: Likelihood) -> str:
+    if not like.differentiable:
+        return "ensemble"
+    few = int(np.sum(~like.parameters.fixed)) <= importance.MOST_PARAMETERS
+    return "importance" if like.dear and few else "nuts"
+
+
 def _check(name: str, value: int, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InputError(name, f"is {value}", f"give a whole number from {least} on")
@@ -201,7 +236,7 @@ def _check(name: str, value: int, least: int) -> int:
 
 def _spec(posterior: Posterior, key: int, sampler: str) -> dict[str, Any]:
     """What a folder of chunks is of."""
-    library = "emcee" if sampler == "ensemble" else "blackjax"
+    library = {"ensemble": "emcee", "importance": "numpy"}.get(sampler, "blackjax")
     return {
         "what": "samples",
         "sampler": sampler,

@@ -12,7 +12,7 @@ from neyman.io.provenance import provenance
 from neyman.likelihoods.xenon.parts import Part, event_part
 from neyman.likelihoods.xenon.template import corrected_template, edges
 from neyman.model import Likelihood
-from neyman.results import Bands, Fit
+from neyman.results import Bands, Fit, Samples
 
 LEVELS = (0.1, 0.5, 0.9)
 CELLS = (60, 160)
@@ -21,13 +21,13 @@ NEGLIGIBLE = 1e-3
 """A band is cut where less than this part of its source's events lies beyond."""
 
 
-def bands(like: Likelihood, fit: Fit | None = None) -> Bands:
+def bands(like: Likelihood, fit: Fit | Samples | None = None) -> Bands:
     """The bands of each source in a likelihood of xenon events, and the events.
 
     Args:
         like: of one set of events.
-        fit: at whose best fit the bands are, e.g. of `like` joined with a calibration; the
-            initial parameters by default.
+        fit: at whose best fit, or posterior means, the bands are, e.g. of `like` joined with a
+            calibration; the initial parameters by default.
 
     Raises:
         InputError: a likelihood that is not of events, or of several sets.

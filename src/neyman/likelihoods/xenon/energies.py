@@ -21,7 +21,7 @@ from neyman.io.provenance import provenance
 from neyman.likelihoods.xenon.parts import Part, event_part
 from neyman.likelihoods.xenon.template import acceptance, deposits_of, energy_rates
 from neyman.model import Likelihood
-from neyman.results import Energies, Fit
+from neyman.results import Energies, Fit, Samples
 from neyman.status import Note, Status
 
 BINS = 100
@@ -34,12 +34,12 @@ BEYOND = 1e-3
 """The bins end where this part of each source's accepted events lies beyond."""
 
 
-def energies(like: Likelihood, fit: Fit | None = None) -> Energies:
+def energies(like: Likelihood, fit: Fit | Samples | None = None) -> Energies:
     """Spectra, acceptance and the energies of the events of a likelihood of xenon events.
 
     Args:
         like: of one set of events.
-        fit: at whose best fit; the initial parameters by default.
+        fit: at whose best fit, or posterior means; the initial parameters by default.
 
     Raises:
         InputError: a likelihood that is not of events, or of several sets.

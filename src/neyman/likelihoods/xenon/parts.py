@@ -9,7 +9,7 @@ from neyman.likelihoods.xenon.events import Events
 from neyman.likelihoods.xenon.model import EventModel
 from neyman.model import JointModel, Likelihood, Model
 from neyman.reparametrised import Reparametrised
-from neyman.results import Fit
+from neyman.results import Fit, Samples
 from neyman.status import InputError
 
 
@@ -45,8 +45,9 @@ class Part(NamedTuple):
         return bool(np.all((weight == 0) | (weight == 1)))
 
 
-def event_parts(like: Likelihood, fit: Fit | None = None) -> list[Part]:
-    """The data sets of events in a likelihood, at its initial parameters or at those of a fit.
+def event_parts(like: Likelihood, fit: Fit | Samples | None = None) -> list[Part]:
+    """The data sets of events in a likelihood, at its initial parameters, at those of a fit or at
+    the means of a posterior.
 
     Args:
         like: of an event model, a sum of such, or either with its parameters reduced.
@@ -56,8 +57,14 @@ def event_parts(like: Likelihood, fit: Fit | None = None) -> list[Part]:
         InputError: a likelihood that is not of events.
     """
     p = like.parameters
-    known = {} if fit is None else {n: fit[n].value for n in p.names if n in fit.names}
-    return parts_at(like, p.vector(known))
+    return parts_at(like, p.vector({} if fit is None else _values(fit, p.names)))
+
+
+def _values(of: Fit | Samples, names: tuple[str, ...]) -> dict[str, float]:
+    known = [name for name in names if name in of.names]
+    if isinstance(of, Samples):
+        return {name: of[name].mean for name in known}
+    return {name: of[name].value for name in known}
 
 
 def parts_at(like: Likelihood, theta: np.ndarray) -> list[Part]:
@@ -71,7 +78,7 @@ def parts_at(like: Likelihood, theta: np.ndarray) -> list[Part]:
     return [jax.tree.map(jnp.asarray, part) for part in found]
 
 
-def event_part(like: Likelihood, fit: Fit | None = None) -> Part:
+def event_part(like: Likelihood, fit: Fit | Samples | None = None) -> Part:
     """The only data set of events in a likelihood; several are an error."""
     found = event_parts(like, fit)
     if len(found) > 1:

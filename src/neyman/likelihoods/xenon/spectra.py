@@ -5,6 +5,7 @@ expected events per keV before any detection. Exposures are in tonne years.
 """
 
 import datetime
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -121,7 +122,14 @@ def wimp_in_time(
 
 
 def _wimprates():
+    """wimprates, in SI units: numericalunits draws its units at random when it is imported, so that
+    the last bits of a spectrum, and the fingerprint of a model with it, were new in each process.
+    """
     try:
+        if "numericalunits" not in sys.modules:
+            import numericalunits
+
+            numericalunits.reset_units("SI")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that its default halo changed
             import wimprates
