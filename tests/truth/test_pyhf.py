@@ -170,7 +170,7 @@ def test_derivatives_are_those_of_differences(codes):
         hessian = slopes(lambda t, like=like: like.derivatives(t).gradient, theta)
         scale = np.sqrt(np.outer(scale, scale))
         assert_allclose(found.hessian / scale, hessian / scale, rtol=1e-6, atol=1e-7)
-        information = np.linalg.eigvalsh(found.information / scale)
+        information = np.linalg.eigvalsh(like.information(theta) / scale)
         assert information.min() > -1e-9 * information.max()
 
 

@@ -26,6 +26,7 @@ CHANGED = {
     "spe_eff": 0.9,
     "coincidence_0": 0.01,
     "coincidence_1": 0.2,
+    "gamma_m6": 0.5,
 }
 """Constants at 0 or 1, where a difference would leave their range or cross a kink."""
 SWITCHES = {"clamped", "er_fano"}
