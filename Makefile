@@ -10,7 +10,7 @@ demo: .venv/installed
 	sh examples/demo.sh $(BIN)/neyman
 
 test: lint types
-	$(BIN)/python -m pytest -q tests
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal tests
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neyman._jax import Array, jax, jnp
+from neyman._jax import Array, Scalar, jax, jnp
 from neyman.likelihoods.xenon.differential import differential
 from neyman.likelihoods.xenon.events import Events
 from neyman.likelihoods.xenon.expected import Quanta, quanta_and_mu
@@ -169,7 +169,7 @@ def _raked(
         return jnp.log(jnp.maximum(rate, LEAST)), jnp.sum(model.expected_of(kept, rates))
 
     log_rate, mu = jax.lax.map(at, (points, quanta, kept))
-    slope = (log_rate[1:] - log_rate[:1]) / step[:, None]
+    slope = jnp.expm1(log_rate[1:] - log_rate[:1]) / step[:, None]  # exact in rates, as mu's is
     target = jnp.concatenate([mu[:1], (mu[1:] - mu[0]) / step])
     g = jnp.concatenate([jnp.ones((1, len(events.weight))), slope])
     size = jnp.sqrt(jnp.maximum((g**2) @ events.weight, 1e-300))
@@ -178,7 +178,7 @@ def _raked(
     def weight(moved: Array) -> Array:
         return events.weight * jnp.exp(jnp.clip(moved @ g, -FARTHEST, FARTHEST))
 
-    def newton(_: int, moved: Array) -> Array:
+    def newton(_: Scalar, moved: Array) -> Array:
         curvature = (g * weight(moved)[None]) @ g.T
         short = target - g @ weight(moved)
         return moved + jnp.linalg.pinv(curvature, rcond=1e-10, hermitian=True) @ short
