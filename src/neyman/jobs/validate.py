@@ -157,8 +157,9 @@ def _ends(profile: Profile) -> tuple[float, float]:
 def limit_errors(
     exact: Likelihood, surrogate: Likelihood, poi: str, level: float
 ) -> dict[str, Any]:
-    """The upper limits of both, CLs by asymptotic formulas where both know their Asimov data."""
-    if surrogate.asimov_at(surrogate.parameters.init) is not None:
+    """The upper limits of both, CLs by asymptotic formulas where both know the Asimov data in which
+    `poi` is 0."""
+    if surrogate.asimov_at(surrogate.parameters.init, poi) is not None:
         both = [upper_limit(x, poi, level=level, null="asymptotic") for x in (exact, surrogate)]
     else:
         both = [profile_limit(x, poi, level) for x in (exact, surrogate)]
