@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 import neyman as ny
 from neyman._jax import jnp
-from neyman.jobs.validate import limit_errors
+from neyman.jobs.validate import both_limits, limit_errors
 from neyman.likelihoods.surrogate import file
 from neyman.likelihoods.surrogate.domain import Domain
 from neyman.likelihoods.surrogate.likelihood import OnnxLikelihood
@@ -148,7 +148,9 @@ class TestInference:
         with pytest.raises(InputError, match="Asimov"):
             ny.hypotest(like, "theta[0]", value=1.0)
         assert ny.upper_limit(surrogate(background=np.array([0.5, 0.0]))).method == "profile"
-        found = {poi: limit_errors(exact, like, poi, 0.95) for poi in ("mu", "theta[0]")}
+        found = {
+            poi: limit_errors(*both_limits(exact, like, poi, 0.95)) for poi in ("mu", "theta[0]")
+        }
         assert {poi: one["method"] for poi, one in found.items()} == {
             "mu": "asymptotic",
             "theta[0]": "profile",
