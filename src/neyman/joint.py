@@ -147,7 +147,7 @@ class JointLikelihood(Likelihood):
         rows = np.any([one.rows for one in found], axis=0)
         return Outside(rows, ", ".join(filter(None, (one.where for one in found))))
 
-    def asimov_at(self, theta: np.ndarray) -> Asimov | None:
+    def asimov_at(self, theta: np.ndarray, poi: str) -> Asimov | None:
         """Of the Asimov data of the parts, with all auxiliary measurements those of `theta`.
 
         A surrogate's are of another theta_i than the joint one; its main part is moved by the
@@ -156,7 +156,7 @@ class JointLikelihood(Likelihood):
         parts = []
         for part, place in zip(self.parts, self.place):
             own = theta[list(place)]
-            found = part.asimov_at(own)
+            found = part.asimov_at(own, poi)
             if found is None:
                 return None
             moved = Moved(inner=found.like, shift=found.theta - own)  # ty: ignore[missing-argument]

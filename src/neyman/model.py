@@ -256,9 +256,10 @@ class Likelihood(eqx.Module):
         """Whether `auxiliary` lists all constraint terms that log L contains."""
         return True
 
-    def asimov_at(self, theta: np.ndarray) -> "Asimov | None":
-        """The likelihood of the Asimov data of `theta`, (P,), which is of the background alone;
-        None where nobody can make them. A surrogate has one such set, whatever `theta` is."""
+    def asimov_at(self, theta: np.ndarray, poi: str) -> "Asimov | None":
+        """The likelihood of the Asimov data of `theta`, (P,), which is of the background alone,
+        `poi` being 0; None where nobody can make them. A surrogate has one such set, whatever
+        `theta` is, and for one `poi`."""
         return None
 
     def outside(self, thetas: np.ndarray) -> "Outside":
@@ -348,7 +349,7 @@ class ObservedLikelihood(Likelihood):
     def measured(self) -> Array:
         return self.data.auxiliary
 
-    def asimov_at(self, theta: np.ndarray) -> Asimov:
+    def asimov_at(self, theta: np.ndarray, poi: str) -> Asimov:
         return Asimov(self.model.observe(self.model.expected(theta)), theta)
 
     def main_log_prob(self, theta: Array) -> Scalar:

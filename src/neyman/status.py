@@ -106,6 +106,13 @@ class Status(enum.IntEnum):
         "quote intervals well inside it, or train on points further out",
     )
 
+    NOT_COMPARED = (
+        28,
+        Severity.WARNING,
+        "limits of a surrogate could not be compared with its source's: one is missing, or 0",
+        "look at both with `neyman limit`, which says why",
+    )
+
     DISCONNECTED = (
         24,
         Severity.WARNING,
@@ -184,6 +191,13 @@ class Status(enum.IntEnum):
         Severity.FAILED,
         "outside the domain in which the likelihood is known",
         "stay inside it (show tells where it ends), or train on points further out",
+    )
+
+    EXCEEDS_CLAIM = (
+        37,
+        Severity.FAILED,
+        "the surrogate departs from its source by more than its file claims",
+        "check that it was learned from this source, or learn it anew",
     )
 
     MISCALIBRATED = (

@@ -1,10 +1,13 @@
 """`neyman learn` and `neyman check --against`: files, keys, exit codes."""
 
 import numpy as np
+import onnx
 import pytest
 
 import neyman as ny
 from neyman.cli import learn as module
+from neyman.jobs.validate import Validated
+from neyman.status import Note, Status
 
 JOB = """
 table = "points.csv"
@@ -95,14 +98,22 @@ def test_check_against(run, table, ws, monkeypatch):
         asked.append((float(exact.log_prob(np.array([1.0, 0.5]))), surrogate.poi, pois))
         part = {"mean_error": 0.01, "max_error": 0.02}
         weights = {"effective_fraction": 0.99}
-        return {
+        numbers = {
             "profile": {"mu": part},
-            "limits": {"mu": {"observed_error": 0.001}},
+            "limits": {"mu": {"observed_error": None}},
             "weights": weights,
         }
+        return Validated(numbers, (Note(Status.NOT_COMPARED, "1 of the limits on mu"),))
 
     monkeypatch.setattr(module, "validate", told)
     ran = run("check table.onnx --against own.py:like --allow-code --json")
     assert ran.code == 0
     assert ran.json["profile"]["mu"]["max_error"] == 0.02
+    assert ran.json["status"] == "not_compared" and "1 of the limits on mu" in ran.json["message"]
     assert asked == [(-3.0, "mu", ["mu"])]
+    made = onnx.load(table / "table.onnx")
+    (errors,) = (prop for prop in made.metadata_props if prop.key == "errors")
+    errors.value = '{"profile": {"mu": {"max_error": 0.01}}}'
+    onnx.save(made, table / "table.onnx")
+    ran = run("check table.onnx --against own.py:like --allow-code --json")
+    assert ran.code == 1 and ran.json["status"] == "exceeds_claim"

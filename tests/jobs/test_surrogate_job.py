@@ -17,9 +17,10 @@ import neyman as ny
 from neyman._jax import jax, jnp
 from neyman.inference.diagnostics import hpdi
 from neyman.jobs import surrogate as job_module
+from neyman.jobs.claims import claim_notes
 from neyman.jobs.job_file import Job, read_job
 from neyman.jobs.surrogate import learn_surrogate
-from neyman.jobs.validate import Budget, validate
+from neyman.jobs.validate import Budget, Validated, validate
 from neyman.likelihoods.counting import counting
 from neyman.model import Data
 from neyman.parameters import Normal
@@ -136,17 +137,23 @@ def test_a_wrong_surrogate_is_found_out(made):
     }
     wrong = made.surrogate._replace(graph=dataclasses.replace(graph, constants=squeezed))
     budget = Budget(draws=4000, points=400)
-    found = validate(source(), wrong.likelihood, ["mu"], key=1, budget=budget)
+    found, _ = validate(source(), wrong.likelihood, ["mu"], key=1, budget=budget)
     good = made.result.validation
     assert found["profile"]["mu"]["max_error"] > 1.0
     assert found["limits"]["mu"]["observed_error"] > 0.1
     assert found["weights"]["effective_fraction"] < good["weights"]["effective_fraction"] - 0.01
     assert found["marginals"]["p"]["mu"] < 1e-3 < good["marginals"]["p"]["mu"]
+    exceeded = claim_notes(wrong.card.errors, found)
+    assert {note.status for note in exceeded} == {Status.EXCEEDS_CLAIM}
+    assert "t_mu" in exceeded[0].place and "limit on mu" in exceeded[1].place
+    assert claim_notes(wrong.card.errors, good) == ()
 
 
 def test_a_run_that_was_killed_goes_on(made, folder, monkeypatch):
     """With a chunk of its points damaged, the same bytes come out."""
-    monkeypatch.setattr(job_module, "validate", lambda *_, **__: made.result.validation)
+    monkeypatch.setattr(
+        job_module, "validate", lambda *_, **__: Validated(made.result.validation, ())
+    )
     work = folder / "work"
     chunk = next((work / "log_prob" / "points" / "evaluated").glob("*.npz"))
     chunk.write_bytes(chunk.read_bytes()[:-10])

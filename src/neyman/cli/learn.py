@@ -15,6 +15,7 @@ from neyman.inference.asymptotics import parameter_of_interest
 from neyman.inference.provenance import provenance_of
 from neyman.io.bounded import read_raw
 from neyman.io.provenance import digest
+from neyman.jobs.claims import claim_notes
 from neyman.jobs.job_file import read_job
 from neyman.jobs.surrogate import learn_surrogate, learn_table
 from neyman.jobs.validate import validate
@@ -90,7 +91,8 @@ class Comparison(Result):
             )
         for poi, found in self.validation["limits"].items():
             error = found["observed_error"]
-            lines.append(f"limit on {poi}: off by {'-' if error is None else f'{error:.2%}'}")
+            off = "not compared" if error is None else f"off by {error:.2%}"
+            lines.append(f"limit on {poi}: {off}")
         part = self.validation["weights"]["effective_fraction"]
         lines.append(f"effective part of its draws under the source: {part:.3f}")
         return "\n".join(lines)
@@ -111,5 +113,10 @@ def compare(
     name = parameter_of_interest(like, poi)
     exact = jax.tree.map(jnp.asarray, theirs.like)
     found = validate(exact, like, [name], key=source.seed or 0, level=level, folder=resume)
-    result = Comparison(validation=found, notes=(), provenance=provenance_of(like, source.seed))
-    return carded(answer(result, source, given.digests | theirs.digests), source.file, found)
+    result = Comparison(
+        validation=found.numbers,
+        notes=(*found.notes, *claim_notes(like.card.errors, found.numbers)),
+        provenance=provenance_of(like, source.seed),
+    )
+    done = answer(result, source, given.digests | theirs.digests)
+    return carded(done, source.file, found.numbers)

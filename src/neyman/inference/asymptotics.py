@@ -45,7 +45,7 @@ class AsymptoticTest:
         if self.like.model is not None:
             data = expected_data(self.like, self.model, theta)
             return Profile(self.model.observe(data), self.poi, theta, near)
-        asimov = self.like.asimov_at(theta)
+        asimov = self.like.asimov_at(theta, self.poi)
         if asimov is None:
             raise no_model()
         return Profile(asimov.like, self.poi, theta, near)

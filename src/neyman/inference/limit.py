@@ -66,7 +66,7 @@ def upper_limit(
     """
     check_level(level)
     name = parameter_of_interest(like, poi)
-    if like.model is None and like.asimov_at(like.parameters.init) is None:
+    if like.model is None and like.asimov_at(like.parameters.init, name) is None:
         check_null(like, null)
         return profile_limit(like, name, level)
     test, found = _asymptotic(like, name, statistic, level)

@@ -16,5 +16,5 @@ def background_only(like: Likelihood, poi: str) -> Asimov | None:
     if not lower <= 0.0 <= upper:
         return None
     theta = np.asarray(Profile(like, poi).at(0.0).theta)
-    found = like.asimov_at(theta)
+    found = like.asimov_at(theta, poi)
     return found if found is not None and np.isfinite(float(found.like.log_prob(theta))) else None

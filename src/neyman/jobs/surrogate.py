@@ -120,12 +120,13 @@ def learn_surrogate(like: Likelihood, job: Job, *, file: str = "", folder: Folde
     )  # fmt: skip
     clock.note("validation")
     return _result(
-        made.with_errors(summarised(found)),
+        made.with_errors(summarised(found.numbers)),
         learned,
-        found,
+        found.numbers,
         clock,
         file,
         provenance_of(like, job.seed),
+        found.notes,
     )
 
 
@@ -226,8 +227,9 @@ def _result(
     clock: "_Clock",
     file: str,
     record: dict[str, Any],
+    others: Sequence[Note] = (),
 ) -> Made:
-    notes: list[Note] = [note for one in learned.values() for note in one.notes]
+    notes = [*(note for one in learned.values() for note in one.notes), *others]
     calibration = {key: validation[key] for key in ("weights", "marginals") if key in validation}
     return Made(
         made,

@@ -1,7 +1,8 @@
 """What a surrogate's errors mean: the same questions asked of it and of its source.
 
     profile       t_mu along each parameter of interest, up to t = 9
-    limits        the upper limits; where the surrogate knows no Asimov data, those of the profile
+    limits        the upper limits; where the surrogate knows no Asimov data, those of the profile;
+                  `missing` counts those that cannot be compared, one of the two being none or 0
     hpdi          the intervals of highest posterior density, ends in units of the posterior's sd
     within_sigma  the largest |difference of 2 log L| among points that lie within n = 1 ... 5
                   standard deviations, i.e. 2 (max log L - log L) below the quantile of chi2 with F
@@ -16,9 +17,10 @@ neighbourhood of its profile curves.
 """
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.stats
@@ -26,7 +28,7 @@ import scipy.stats
 from neyman._jax import jax, jnp
 from neyman.inference.limit import upper_limit
 from neyman.inference.profile import Profile
-from neyman.inference.profile_limit import profile_limit
+from neyman.inference.profile_limit import METHOD, profile_limit
 from neyman.inference.sampling.sample import sample
 from neyman.inference.toy_test import Workplace
 from neyman.jobs.ask import Folder, ask
@@ -37,7 +39,7 @@ from neyman.model import Likelihood
 from neyman.parameters import Parameters
 from neyman.results import Limit, Samples
 from neyman.results.base import finite
-from neyman.status import Severity
+from neyman.status import Note, Severity, Status
 
 DEEPEST = 9.0
 VALUES = 21
@@ -53,6 +55,13 @@ class Budget:
     """At which the source is asked."""
 
 
+class Validated(NamedTuple):
+    """A JSON document of the numbers above, and what makes them doubtful."""
+
+    numbers: dict[str, Any]
+    notes: tuple[Note, ...]
+
+
 def validate(
     exact: Likelihood,
     surrogate: OnnxLikelihood,
@@ -62,8 +71,8 @@ def validate(
     level: float = 0.95,
     budget: Budget = Budget(),
     folder: Folder = None,
-) -> dict[str, Any]:
-    """A JSON document of the numbers above; `key` is the seed of chains.
+) -> Validated:
+    """The numbers above, and the notes of the limits and draws; `key` is the seed of chains.
 
     A source that is dear is not sampled: the draws of the surrogate, weighted, stand for it.
     """
@@ -73,10 +82,13 @@ def validate(
         surrogate, key=key, sampler="nuts", draws=max(4, budget.draws // 8),
         workplace=Workplace(folder=None if where is None else where / "surrogate"),
     )  # fmt: skip
+    limits = {poi: both_limits(exact, surrogate, poi, level) for poi in pois}
     found: dict[str, Any] = {
         "profile": {poi: profile_errors(exact, surrogate, poi) for poi in pois},
-        "limits": {poi: limit_errors(exact, surrogate, poi, level) for poi in pois},
+        "limits": {poi: limit_errors(*both) for poi, both in limits.items()},
     }
+    notes = [note for both in limits.values() for note in limit_notes(*both)]
+    notes += told_of("draws of the surrogate", own.notes)
     thetas, draws = _fresh(surrogate, own, pois, budget.points, key)
     asked = ask(exact, thetas, None if where is None else where / "asked", slopes=False)[0]
     off = ask(surrogate, thetas, slopes=False)[0] - asked
@@ -96,14 +108,15 @@ def validate(
         reference = thetas[draws][:, ~exact.parameters.fixed]
         found["marginals"] = marginals_weighted(own, reference, weight)
         found["hpdi"] = hpdi_errors(own, reference, weight, pois)
-        return found
+        return Validated(found, tuple(notes))
     theirs = sample(
         exact, key=key + 1, draws=max(4, budget.draws // 8),
         workplace=Workplace(folder=None if where is None else where / "exact"),
     )  # fmt: skip
     found["marginals"] = marginals(own, theirs)
     found["hpdi"] = hpdi_errors(own, theirs.draws.reshape(-1, len(theirs.names)), None, pois)
-    return found
+    notes += told_of("draws of the source", theirs.notes)
+    return Validated(found, tuple(notes))
 
 
 def summarised(validation: dict[str, Any]) -> dict[str, Any]:
@@ -154,24 +167,46 @@ def _ends(profile: Profile) -> tuple[float, float]:
     return ends[0], ends[1]
 
 
-def limit_errors(
+def both_limits(
     exact: Likelihood, surrogate: Likelihood, poi: str, level: float
-) -> dict[str, Any]:
-    """The upper limits of both, CLs by asymptotic formulas where both know their Asimov data."""
-    if surrogate.asimov_at(surrogate.parameters.init) is not None:
-        both = [upper_limit(x, poi, level=level, null="asymptotic") for x in (exact, surrogate)]
-    else:
-        both = [profile_limit(x, poi, level) for x in (exact, surrogate)]
-    a, b = (_limit(x) for x in both)
-    worst = [abs(y / x - 1.0) for x, y in zip(a["values"], b["values"]) if x and y]
+) -> tuple[Limit, Limit]:
+    """The upper limits of both, CLs by asymptotic formulas where both know the Asimov data in which
+    `poi` is 0."""
+    if surrogate.asimov_at(surrogate.parameters.init, poi) is not None:
+        cls = functools.partial(upper_limit, poi=poi, level=level, null="asymptotic")
+        return cls(exact), cls(surrogate)
+    return profile_limit(exact, poi, level), profile_limit(surrogate, poi, level)
+
+
+def limit_errors(exact: Limit, surrogate: Limit) -> dict[str, Any]:
+    """Relative errors of the limits that both have, and how many cannot be compared."""
+    a, b = _limit(exact), _limit(surrogate)
+    pairs = list(zip(a["values"], b["values"]))
+    errors = [None if not x or y is None else abs(y / x - 1.0) for x, y in pairs]
+    asked = [True, *(pair != (None, None) or exact.method != METHOD for pair in pairs[1:])]
     return {
-        "level": level,
-        "method": both[0].method,
+        "level": exact.level,
+        "method": exact.method,
         "exact": a,
         "surrogate": b,
-        "observed_error": worst[0] if worst else None,
-        "largest_error": max(worst, default=None),
+        "observed_error": errors[0],
+        "largest_error": max((e for e in errors if e is not None), default=None),
+        "missing": sum(e is None for e, wanted in zip(errors, asked) if wanted),
     }
+
+
+def limit_notes(exact: Limit, surrogate: Limit) -> tuple[Note, ...]:
+    """Those of both, and one on the limits that cannot be compared."""
+    missing = limit_errors(exact, surrogate)["missing"]
+    place = f"{missing} of the limits on {exact.poi}"
+    own = told_of("limit of the source", exact.notes)
+    own += told_of("limit of the surrogate", surrogate.notes)
+    return (*own, Note(Status.NOT_COMPARED, place)) if missing else own
+
+
+def told_of(what: str, notes: Sequence[Note]) -> tuple[Note, ...]:
+    """Notes with what they are of before their place."""
+    return tuple(Note(n.status, f"{what}, {n.place}" if n.place else what) for n in notes)
 
 
 def _limit(limit: Limit) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from neyman.likelihoods.surrogate.gaussian import gaussian_at_maximum, gaussian_
 from neyman.likelihoods.surrogate.likelihood import OnnxLikelihood
 from neyman.likelihoods.surrogate.network import Residual, Sobolev
 from neyman.likelihoods.surrogate.points import Points
-from neyman.likelihoods.surrogate.train import Settings, learn
+from neyman.likelihoods.surrogate.train import Settings, learn, least
 from neyman.model import Data
 from neyman.parameters import Parameter, Parameters
 from neyman.status import InputError
@@ -195,6 +195,13 @@ def test_the_network_is_anchored():
     batch = (y, exact[0], np.ones(5, dtype=np.float32), exact[1])
     loss = Sobolev(jnp.asarray(1.0, dtype=jnp.float32))(one, batch, jax.random.key(0))
     assert float(loss) < 1e-10
+
+
+def test_networks_that_diverged_are_not_chosen():
+    """Neither NaN nor an infinite error is the smallest; where there is no other, it is said."""
+    assert least([np.nan, 0.3, np.inf, 0.2, -np.inf]) == 3
+    with pytest.raises(InputError, match="none of 2 networks is finite; lower"):
+        least([np.nan, np.inf])
 
 
 @pytest.mark.parametrize(

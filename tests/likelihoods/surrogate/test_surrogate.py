@@ -9,6 +9,7 @@ from scipy.stats import norm
 
 import neyman as ny
 from neyman._jax import jnp
+from neyman.jobs.validate import both_limits, limit_errors
 from neyman.likelihoods.surrogate import file
 from neyman.likelihoods.surrogate.domain import Domain
 from neyman.likelihoods.surrogate.likelihood import OnnxLikelihood
@@ -137,6 +138,24 @@ class TestInference:
         assert document["expected"] is None
         assert "CLs+b" in document["message"]
         assert found.observed < ny.upper_limit(exact, "mu", level=0.9).observed
+
+    def test_asimov_data_of_another_parameter_are_not_taken(self, like, exact):
+        """The file's are of mu = 0: they give no CLs of theta[0], nor of mu where mu is not 0."""
+        other = ny.upper_limit(like, "theta[0]")
+        assert other.method == "profile"
+        assert other.status is Status.PROFILE_LIMIT
+        assert other.observed == ny.upper_limit(surrogate(asimov=False), "theta[0]").observed
+        with pytest.raises(InputError, match="Asimov"):
+            ny.hypotest(like, "theta[0]", value=1.0)
+        assert ny.upper_limit(surrogate(background=np.array([0.5, 0.0]))).method == "profile"
+        found = {
+            poi: limit_errors(*both_limits(exact, like, poi, 0.95)) for poi in ("mu", "theta[0]")
+        }
+        assert {poi: one["method"] for poi, one in found.items()} == {
+            "mu": "asymptotic",
+            "theta[0]": "profile",
+        }
+        assert all(one["observed_error"] < 1e-6 for one in found.values())
 
     def test_profile_limit_beyond_the_bound(self):
         like = surrogate(asimov=False).replace("mu", bounds=(-10.0, 1.0))

@@ -12,7 +12,6 @@ there, and optionally
 
 import dataclasses
 import pathlib
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -23,7 +22,7 @@ from neyman.io.onnx.read import parse
 from neyman.io.provenance import digest
 from neyman.io.strict_json import read_json
 from neyman.likelihoods.surrogate.likelihood import LOG_PROB, OnnxLikelihood
-from neyman.likelihoods.surrogate.metadata import KIND, Metadata, from_json
+from neyman.likelihoods.surrogate.metadata import KIND, Body, Metadata, decoded, of_body
 from neyman.status import InputError
 
 Pathlike = str | pathlib.Path
@@ -53,9 +52,8 @@ def likelihood(path: Pathlike, side: Pathlike | None = None) -> OnnxLikelihood:
     if not beside.exists():
         problem = "does not name its parameters, and there is no side file"
         raise InputError(path.name, problem, f"write {beside.name} (docs/surrogate.md)")
-    document = read_json(beside)
-    known = document if isinstance(document, dict) else {}
-    card = from_json(document, beside.name)
+    known = decoded(read_json(beside), _Side, beside.name)
+    card = of_body(known, beside.name)
     scaled = _scaled(graph, known, beside.name)
     return OnnxLikelihood.of(scaled, card, digest(data))
 
@@ -74,17 +72,17 @@ class _Scaling(msgspec.Struct, forbid_unknown_fields=True):
     output_scale: float = 1.0
 
 
-class _Side(msgspec.Struct):
+class _Side(Body, forbid_unknown_fields=True):
+    """A side file, written by hand: a key that is not known is a mistake."""
+
+    kind: str = KIND
+    neyman: str = ""
     output: str | None = None
     scaling: _Scaling | None = None
 
 
-def _scaled(graph: Graph, document: dict[str, Any], name: str) -> Graph:
+def _scaled(graph: Graph, side: _Side, name: str) -> Graph:
     """The graph from theta in its own units to the output `log_prob`."""
-    try:
-        side = msgspec.convert(document, _Side)
-    except msgspec.ValidationError as error:
-        raise InputError(name, str(error), "see docs/surrogate.md") from None
     output = graph.outputs[0] if side.output is None else side.output
     if output not in graph.outputs:
         problem = f"output '{output}' is not among {', '.join(graph.outputs[:8])}"

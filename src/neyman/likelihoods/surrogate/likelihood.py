@@ -101,11 +101,17 @@ class OnnxLikelihood(Likelihood):
     def constraints_known(self) -> bool:
         return self.card.constraints is not None
 
-    def asimov_at(self, theta: np.ndarray) -> Asimov | None:
+    def asimov_at(self, theta: np.ndarray, poi: str) -> Asimov | None:
+        """What the file stores: data of the background beside the file's own parameter of
+        interest, which say nothing of another one's."""
         if ASIMOV not in self.graph.outputs or self.output == ASIMOV:
             return None
+        known, background = self.parameters, self.card.background
+        if self.card.poi != (poi if poi in known else None):
+            return None
+        if background is not None and poi in known and background[known.index(poi)] != 0.0:
+            return None
         like = dataclasses.replace(self, output=ASIMOV, values=self.card.measured_asimov)
-        background = self.card.background
         return Asimov(like, theta if background is None else background)
 
     def log_prob(self, theta: Array) -> Scalar:

@@ -20,7 +20,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -136,10 +136,10 @@ class Metadata:
             problem = f"is of the kind '{props.get('kind', 'unknown')}', not a surrogate"
             raise InputError(name, problem, "see docs/surrogate.md")
         body = {}
-        for key in _Body.__struct_fields__:
+        for key in Body.__struct_fields__:
             if key in props:
                 body[key] = parse_json(props[key], f"{name}, metadata '{key}'")
-        return from_json(body, name)
+        return of_body(decoded(body, Body, name), name)
 
 
 class _Parameter(msgspec.Struct, forbid_unknown_fields=True):
@@ -169,7 +169,9 @@ class _Domain(msgspec.Struct, forbid_unknown_fields=True):
     radius: float | None = None
 
 
-class _Body(msgspec.Struct):
+class Body(msgspec.Struct):
+    """The keys of the module; a file of a later version may have more."""
+
     parameters: list[_Parameter]
     poi: str | None = None
     constraints: list[_Constraint] | None = None
@@ -180,12 +182,19 @@ class _Body(msgspec.Struct):
     about: dict[str, str] = {}
 
 
-def from_json(document: Any, name: str) -> Metadata:
-    """Metadata from a decoded JSON object: that of a file, or a side file beside it."""
+B = TypeVar("B", bound=Body)
+
+
+def decoded(document: Any, kind: type[B], name: str) -> B:
+    """A decoded JSON object: that of a file, or of a side file beside it."""
     try:
-        body = msgspec.convert(document, _Body)
+        return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
         raise InputError(f"{name}, metadata", str(error), "see docs/surrogate.md") from None
+
+
+def of_body(body: Body, name: str) -> Metadata:
+    """Metadata whose names, numbers and lengths go together."""
     if not 0 < len(body.parameters) <= MAX_PARAMETERS:
         problem = f"{len(body.parameters)} parameters"
         raise InputError(f"{name}, metadata", problem, f"name 1 to {MAX_PARAMETERS:,}")

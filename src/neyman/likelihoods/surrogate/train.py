@@ -108,7 +108,8 @@ def learn(
         folder: for checkpoints; a run that was killed goes on from there.
 
     Raises:
-        InputError: too few points; points of other parameters; another training in the folder.
+        InputError: too few points; points of other parameters; another training in the folder; no
+            network whose error is finite.
     """
     if points.names != parameters.names:
         raise InputError("points", "are of other parameters", "draw them from this likelihood")
@@ -155,7 +156,7 @@ def learn(
         names.append(f"mean of {len(networks)}")
     errors = [_mean_error(head, curve) for head in heads]
     squares = [_mean_square(head, held) for head in heads]
-    best = int(np.argmin(errors if len(curve.t) else squares))
+    best = least(errors if len(curve.t) else squares)
     return Learned(
         head=heads[best],
         chosen=names[best],
@@ -164,6 +165,15 @@ def learn(
         held_out=_side_by_side([h[1] for h in histories]),
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def least(errors: Sequence[float]) -> int:
+    """Which error is the smallest of those that are finite."""
+    finite = np.where(np.isfinite(errors), errors, np.inf)
+    if not np.any(np.isfinite(finite)):
+        problem = f"the error of none of {len(errors)} networks is finite"
+        raise InputError("training", problem, "lower `rate` in [network], or check the points")
+    return int(np.argmin(finite))
 
 
 def _mean_error(head: Head, curve: Curve) -> float:
