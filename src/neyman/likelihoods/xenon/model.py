@@ -25,6 +25,7 @@ from neyman._jax import Array, Scalar, jax, jnp
 from neyman.auxiliary import Auxiliary
 from neyman.likelihoods.xenon.accidentals import Accidentals
 from neyman.likelihoods.xenon.differential import differential
+from neyman.likelihoods.xenon.edges import LOST, lost
 from neyman.likelihoods.xenon.events import Events, bucket
 from neyman.likelihoods.xenon.expected import Quanta, kept
 from neyman.likelihoods.xenon.fields import field_shares
@@ -213,7 +214,10 @@ class EventModel(Model):
         return Events({name: first(of) for name, of in main.columns.items()}, first(weight))
 
     def doubts(self, theta: np.ndarray, data: Data) -> tuple[Note, ...]:
-        """Events of no rate: `FLOOR` stands in for it."""
+        """Events of no rate: `FLOOR` stands in for it; and sources that have lost quanta."""
+        return self._far(theta, data) + self._lost(theta)
+
+    def _far(self, theta: np.ndarray, data: Data) -> tuple[Note, ...]:
         rates = np.asarray(_rates(self, jnp.asarray(theta), data.main))
         present = np.asarray(data.main.weight) > 0
         notes = []
@@ -222,6 +226,16 @@ class EventModel(Model):
             place = f"event {i + 1} (S1 = {s1:.4g} PE, S2 = {s2:.4g} PE) is far outside the model"
             notes.append(Note(Status.SUSPICIOUS_INPUT, place))
         return tuple(notes)
+
+    def _lost(self, theta: np.ndarray) -> tuple[Note, ...]:
+        c, _ = self.at(jnp.asarray(theta))
+        moved = [source for source in self.sources if not source.is_kept]
+        shares = {source.name: float(lost(source, c, self.fields(c))) for source in moved}
+        return tuple(
+            Note(Status.QUANTA_LOST, f"source '{name}': {share:.2g} of its events")
+            for name, share in shares.items()
+            if not share <= LOST
+        )
 
     def describe_nonfinite(self, theta: np.ndarray, data: Data) -> str:
         rates = np.asarray(self.differential_rates(jnp.asarray(theta), data.main))

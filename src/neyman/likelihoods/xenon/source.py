@@ -104,6 +104,11 @@ class Source(eqx.Module):
         """The columns that an event needs for the rate of this source."""
         return [] if self.at_places is None else columns_of(self.name, self.rank)
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether nothing that floats moves its quanta."""
+        return all(lattice.kept is not None for lattice in self.lattices)
+
     def quanta(self, c: Constants, fields: Array) -> tuple[Array, ...]:
         """Q of each lattice, (B, F, electrons, photons): expected events in each cell."""
         return tuple(lattice.quanta(self.recoil, c, fields) for lattice in self.lattices)
