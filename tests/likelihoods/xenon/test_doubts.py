@@ -39,3 +39,12 @@ def test_a_source_that_loses_quanta_is_named(model):
     assert note.place.startswith("source 'nr': 0.")
     (q,), _ = jax.jit(lambda m, theta: m.quanta(theta))(model, jnp.array([1.0, 1.32]))
     assert float(jnp.sum(q)) < 300.0 * (1.0 - 1e-4)
+
+
+def test_events_far_outside_are_named_and_counted(model):
+    found = model.doubts(
+        np.array([1.0, 1.1]), observed(model, [1e5] * 7 + [20.0], [1e8] * 7 + [800.0])
+    )
+    assert [note.status for note in found] == [Status.SUSPICIOUS_INPUT] * 6
+    assert found[4].place.startswith("event 5 (S1 = 1e+05 PE, S2 = 1e+08 PE)")
+    assert found[5].place == "2 more events are far outside the model, 7 in all"

@@ -41,7 +41,7 @@ from neyman.status import InputError, Note, Status
 FLOOR = 1e-200
 """The least differential rate of an event: log R = -460."""
 FEW = 5
-"""Events that notes name."""
+"""Events that notes name; they count the others."""
 
 
 class EventModel(Model):
@@ -220,10 +220,13 @@ class EventModel(Model):
     def _far(self, theta: np.ndarray, data: Data) -> tuple[Note, ...]:
         rates = np.asarray(_rates(self, jnp.asarray(theta), data.main))
         present = np.asarray(data.main.weight) > 0
-        notes = []
-        for i in np.flatnonzero(present & (rates <= FLOOR))[:FEW]:
+        far, notes = np.flatnonzero(present & (rates <= FLOOR)), []
+        for i in far[:FEW]:
             s1, s2 = (float(data.main.columns[name][i]) for name in ("s1", "s2"))
             place = f"event {i + 1} (S1 = {s1:.4g} PE, S2 = {s2:.4g} PE) is far outside the model"
+            notes.append(Note(Status.SUSPICIOUS_INPUT, place))
+        if len(far) > FEW:
+            place = f"{len(far) - FEW} more events are far outside the model, {len(far)} in all"
             notes.append(Note(Status.SUSPICIOUS_INPUT, place))
         return tuple(notes)
 
