@@ -105,6 +105,13 @@ class Status(enum.IntEnum):
         "a small part of the draws lies outside the domain in which the likelihood is known",
         "quote intervals well inside it, or train on points further out",
     )
+    QUANTA_LOST = (
+        29,
+        Severity.WARNING,
+        "numbers of quanta lie beyond the room that was chosen at the initial parameters, and are"
+        " lost or misplaced",
+        "give initial values nearer to the fit, or narrow the bounds",
+    )
 
     NOT_COMPARED = (
         28,

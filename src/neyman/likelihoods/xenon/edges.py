@@ -2,8 +2,11 @@
 
 Windows follow the means of theta, but their sizes and the matrix's are chosen once, with room.
 What lies outside a window is counted at its edge, and what lies outside the matrix is lost: both
-are some 1e-8 of a node where windows were chosen, and grow as widths do.
+are some 1e-8 of a node where windows were chosen, and grow as widths do. A fit's notes name the
+sources that lost more than `LOST` of their events.
 """
+
+from typing import TYPE_CHECKING
 
 from neyman._jax import Array, jax, jnp
 from neyman.likelihoods.xenon.fluctuations import Fluctuations, recombined
@@ -12,22 +15,50 @@ from neyman.likelihoods.xenon.skew_normal import cdf, normal_cdf
 from neyman.likelihoods.xenon.windows import Recoil, Window, begins, means, spans, widths
 from neyman.likelihoods.xenon.yields import Constants, Number, Quanta
 
+if TYPE_CHECKING:
+    from neyman.likelihoods.xenon.source import Source
+
+LOST = 1e-4
+"""Of the events of a source, before any selection."""
+
+
+@jax.jit
+def lost(source: "Source", c: Constants, fields: Array) -> Array:
+    """The share of a source's events outside windows or the matrix, at the worst field; a scalar.
+
+    Args:
+        source: whose quanta are computed at theta, not kept.
+        c: the constants there.
+        fields: V/cm, (F,).
+    """
+    weights = [jnp.sum(jnp.asarray(w), axis=0) for at in source.lattices for w in at.weights]
+
+    def at(field: Array) -> Array:
+        here = {**c, "drift_field": field}
+        each = []
+        for lattice in source.lattices:
+            parts = tuple(zip(lattice.energies, lattice.weights, lattice.windows))
+            each.append(outside(source.recoil, parts, lattice.shape, here, step=lattice.step))
+        return jnp.sum(jnp.concatenate(weights) * jnp.concatenate(each))
+
+    return jnp.max(jax.lax.map(at, fields)) / jnp.sum(jnp.concatenate(weights))
+
 
 def outside(
     recoil: Recoil, panels: Panels, shape: tuple[int, int], c: Constants, *, step: int = 1
 ) -> Array:
-    """The largest probability that an energy node has outside its window or the matrix, a scalar.
+    """The probability that each energy node has outside its window or the matrix, (K,).
 
     Arguments are those of `quanta_matrix`.
     """
-    worst = []
+    each = []
     for energies, _, window in panels:
 
         def of(quanta: Quanta, f: Fluctuations, window: Window = window) -> Array:
             return _outside(recoil, quanta, f, window, shape, step)
 
-        worst.append(jnp.max(jax.vmap(of)(*means(recoil, energies, c))))
-    return jnp.max(jnp.stack(worst))
+        each.append(jax.vmap(of)(*means(recoil, energies, c)))
+    return jnp.minimum(jnp.concatenate(each), 1.0)
 
 
 def _outside(

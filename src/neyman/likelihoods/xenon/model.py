@@ -25,6 +25,7 @@ from neyman._jax import Array, Scalar, jax, jnp
 from neyman.auxiliary import Auxiliary
 from neyman.likelihoods.xenon.accidentals import Accidentals
 from neyman.likelihoods.xenon.differential import differential
+from neyman.likelihoods.xenon.edges import LOST, lost
 from neyman.likelihoods.xenon.events import Events, bucket
 from neyman.likelihoods.xenon.expected import Quanta, kept
 from neyman.likelihoods.xenon.fields import field_shares
@@ -40,7 +41,7 @@ from neyman.status import InputError, Note, Status
 FLOOR = 1e-200
 """The least differential rate of an event: log R = -460."""
 FEW = 5
-"""Events that notes name."""
+"""Events that notes name; they count the others."""
 
 
 class EventModel(Model):
@@ -213,15 +214,31 @@ class EventModel(Model):
         return Events({name: first(of) for name, of in main.columns.items()}, first(weight))
 
     def doubts(self, theta: np.ndarray, data: Data) -> tuple[Note, ...]:
-        """Events of no rate: `FLOOR` stands in for it."""
+        """Events of no rate: `FLOOR` stands in for it; and sources that have lost quanta."""
+        return self._far(theta, data) + self._lost(theta)
+
+    def _far(self, theta: np.ndarray, data: Data) -> tuple[Note, ...]:
         rates = np.asarray(_rates(self, jnp.asarray(theta), data.main))
         present = np.asarray(data.main.weight) > 0
-        notes = []
-        for i in np.flatnonzero(present & (rates <= FLOOR))[:FEW]:
+        far, notes = np.flatnonzero(present & (rates <= FLOOR)), []
+        for i in far[:FEW]:
             s1, s2 = (float(data.main.columns[name][i]) for name in ("s1", "s2"))
             place = f"event {i + 1} (S1 = {s1:.4g} PE, S2 = {s2:.4g} PE) is far outside the model"
             notes.append(Note(Status.SUSPICIOUS_INPUT, place))
+        if len(far) > FEW:
+            place = f"{len(far) - FEW} more events are far outside the model, {len(far)} in all"
+            notes.append(Note(Status.SUSPICIOUS_INPUT, place))
         return tuple(notes)
+
+    def _lost(self, theta: np.ndarray) -> tuple[Note, ...]:
+        c, _ = self.at(jnp.asarray(theta))
+        moved = [source for source in self.sources if not source.is_kept]
+        shares = {source.name: float(lost(source, c, self.fields(c))) for source in moved}
+        return tuple(
+            Note(Status.QUANTA_LOST, f"source '{name}': {share:.2g} of its events")
+            for name, share in shares.items()
+            if not share <= LOST
+        )
 
     def describe_nonfinite(self, theta: np.ndarray, data: Data) -> str:
         rates = np.asarray(self.differential_rates(jnp.asarray(theta), data.main))

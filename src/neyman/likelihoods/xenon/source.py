@@ -12,7 +12,7 @@ import numpy as np
 from neyman._jax import Array, jax, jnp
 from neyman.likelihoods.xenon.fluctuations import of_electronic, of_nuclear
 from neyman.likelihoods.xenon.lattices import Lattice, lattices
-from neyman.likelihoods.xenon.nodes import nodes
+from neyman.likelihoods.xenon.nodes import spectral_nodes
 from neyman.likelihoods.xenon.quanta import Recoil
 from neyman.likelihoods.xenon.rates import LowRank, columns_of
 from neyman.likelihoods.xenon.spectrum import Spectrum
@@ -104,6 +104,11 @@ class Source(eqx.Module):
         """The columns that an event needs for the rate of this source."""
         return [] if self.at_places is None else columns_of(self.name, self.rank)
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether nothing that floats moves its quanta."""
+        return all(lattice.kept is not None for lattice in self.lattices)
+
     def quanta(self, c: Constants, fields: Array) -> tuple[Array, ...]:
         """Q of each lattice, (B, F, electrons, photons): expected events in each cell."""
         return tuple(lattice.quanta(self.recoil, c, fields) for lattice in self.lattices)
@@ -157,8 +162,8 @@ def _nodes(
     continua = [s for s in basis if len(s.energies)]
     if continua:
         low = max(min(s.energies[0] for s in continua), LOWEST)
-        e, w = nodes(low, max(map(_highest, continua)), recoil, at_fields[0])
-        energies, weights = [e], [np.stack([w * s.at(e) for s in basis])]
+        e, w = spectral_nodes(basis, low, max(map(_highest, continua)), recoil, at_fields[0])
+        energies, weights = [e], [w]
     if len(basis) == 1 and len(basis[0].lines):
         energies.append(basis[0].lines[:, 0])
         weights.append(basis[0].lines[:, 1][None])
