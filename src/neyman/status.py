@@ -207,6 +207,13 @@ class Status(enum.IntEnum):
         "check that it was learned from this source, or learn it anew",
     )
 
+    TOO_FEW_TOYS = (
+        38,
+        Severity.FAILED,
+        "no toy of the background alone is as extreme as the data, so toys cannot tell CLs",
+        "throw more toys (--toys), or quote the asymptotic value (--null asymptotic)",
+    )
+
     MISCALIBRATED = (
         34,
         Severity.FAILED,

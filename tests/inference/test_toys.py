@@ -42,6 +42,14 @@ def one_bin(n, b, bounds=(0.0, 50.0)):
     return counting([1.0], [b], bounds=bounds).observe(Data(np.array([float(n)]), np.zeros(0)))
 
 
+def test_a_deficit_that_no_toy_reaches_is_told():
+    """P(n <= 50 | 100) = 1e-8."""
+    found = hypotest(one_bin(50, 100.0), value=1.0, null="toys", toys=1_000)
+    assert np.isnan(found.observed)
+    assert found.status is Status.TOO_FEW_TOYS
+    assert "--toys" in found.message
+
+
 def exact_cls(n, mu, b):
     return poisson.cdf(n, mu + b) / poisson.cdf(n, b)
 

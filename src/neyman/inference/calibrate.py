@@ -22,6 +22,7 @@ from neyman.inference.ranks import names_of, normalised_ranks, of_ranks
 from neyman.inference.threads import one_thread
 from neyman.inference.toy_test import HERE, Workplace
 from neyman.io.chunks import ChunkStore
+from neyman.io.function_digest import function_digest
 from neyman.io.provenance import provenance
 from neyman.model import Likelihood, ObservedLikelihood
 from neyman.results.calibration import Calibration
@@ -178,7 +179,7 @@ def _store(
         "what": "calibration",
         "inputs": made["inputs"],
         "likelihood": None if like is None else fingerprint(like),
-        "posterior": getattr(draw, "__qualname__", type(draw).__qualname__),
+        "posterior": function_digest(draw),
         "seed": made["seed"],
         "sets": sets,
         "chunk": CHUNK,

@@ -30,6 +30,7 @@ from neyman.inference.provenance import fingerprint
 from neyman.inference.threads import one_thread
 from neyman.inference.toy_test import HERE, Workplace
 from neyman.io.chunks import ChunkStore
+from neyman.io.function_digest import function_digest
 from neyman.io.provenance import provenance
 from neyman.model import Data, Model
 from neyman.parameters import Parameters, unknown_name
@@ -95,7 +96,8 @@ def coverage(
     label = interval if isinstance(interval, str) else getattr(interval, "__name__", "function")
     made = provenance({"model": model.digest} if model.digest else {}, key)
     if outcomes is None:
-        store = _store(workplace, plan, label, made)
+        rule = interval if isinstance(interval, str) else function_digest(interval)
+        store = _store(workplace, plan, rule, made)
         samples = list(from_toys(plan, interval, store, workplace))
     else:
         samples = list(enumerated(plan, outcomes))
@@ -261,14 +263,14 @@ def _poi(model: Model, poi: str | None) -> str:
     return name
 
 
-def _store(workplace: Workplace, plan: Plan, label: str, made: dict[str, Any]) -> ChunkStore | None:
+def _store(workplace: Workplace, plan: Plan, rule: str, made: dict[str, Any]) -> ChunkStore | None:
     if workplace.folder is None:
         return None
     spec = {
         "what": "coverage",
         "inputs": made["inputs"],
         "model": fingerprint(plan.model),
-        "interval": label,
+        "interval": rule,
         "names": list(plan.names),
         "truths": plan.truths.tolist(),
         "references": None if plan.shared else plan.references,

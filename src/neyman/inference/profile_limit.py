@@ -14,13 +14,19 @@ from neyman.inference.profile import Profile, profile_end
 from neyman.inference.provenance import provenance_of
 from neyman.model import Likelihood
 from neyman.results import Limit
-from neyman.status import Note, Status
+from neyman.status import InputError, Note, Status
 
 METHOD = "profile"
 
 
 def profile_limit(like: Likelihood, poi: str, level: float) -> Limit:
-    """The limit on `poi`, without expected values; its status says that it is not CLs."""
+    """The limit on `poi`, without expected values; its status says that it is not CLs.
+
+    Raises:
+        InputError: a level below 0.5, whose limit would lie below mu^.
+    """
+    if level < 0.5:
+        raise InputError(f"level {level:g}", "has no limit above the best fit", "give 0.5 or more")
     profile = Profile(like, poi)
     end, notes = profile_end(profile, float(ndtri(level)) ** 2, +1.0)
     found = end if np.isfinite(end) and not notes else np.nan
