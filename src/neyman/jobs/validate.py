@@ -230,7 +230,7 @@ def _fresh(
     rng = np.random.default_rng([key, 1])
     parts = [theta]
     for poi in pois:
-        curve = conditional_maxima(surrogate, poi, p.init)
+        curve, _ = conditional_maxima(surrogate, poi, p.init)
         parts.append(around_curve(rng, p, p.index(poi), curve, n // (2 * len(pois))))
     together = np.concatenate(parts)
     return together, np.arange(len(together)) < len(theta)
