@@ -7,6 +7,7 @@ thereby given up, and in the last term over all, each name once. theta_i are the
 in theta. The sum of likelihoods that have models is a `JointModel`, which can throw toys.
 """
 
+import collections
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -128,15 +129,18 @@ class JointLikelihood(Likelihood):
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """Those of the parts, and parameters that may be constrained twice: by a measurement,
-        and within a function that does not tell its constraints."""
+        """Those of the parts, and parameters that may be constrained twice: within a function that
+        does not tell its constraints, and by a measurement or within another such function (where
+        they are no parameter of interest)."""
         constrained = {self.shared.names[i] for i in np.asarray(self.terms.parameter).tolist()}
+        silent = [p.parameters.names for p in self.parts if not p.constraints_known]
+        often = collections.Counter(name for names in silent for name in names)
+        sought = {part.poi for part in self.parts}
         doubtful = [
             name
-            for part in self.parts
-            if not part.constraints_known
-            for name in part.parameters.names
-            if name in constrained
+            for names in silent
+            for name in names
+            if name in constrained or (often[name] > 1 and name not in sought)
         ]
         own = tuple(note for part in self.parts for note in part.notes)
         places = (f"{name} may be constrained twice in what is joined" for name in doubtful)

@@ -120,6 +120,19 @@ class Status(enum.IntEnum):
         "look at both with `neyman limit`, which says why",
     )
 
+    POINTS_LEFT_OUT = (
+        29,
+        Severity.WARNING,
+        "points where log L or its gradient is not finite are left out of the training",
+        "if they are many, narrow the bounds of the parameters to where log L is finite",
+    )
+    CURVE_ENDS = (
+        23,
+        Severity.WARNING,
+        "the curve of conditional maxima ends early, at a fit that failed",
+        "believe the profile no further; `neyman scan` of the source shows what is there",
+    )
+
     DISCONNECTED = (
         24,
         Severity.WARNING,

@@ -182,6 +182,9 @@ class TestSums:
         assert note.place.startswith("theta[0] may be constrained twice")
         assert ny.fit(both).status is Status.SUSPICIOUS_INPUT
         assert not (silent + exact_gaussian().prefix("B_", keep=["mu"])).notes
+        (two,) = (silent + surrogate(constraints=None)).notes
+        assert two == note
+        assert not (silent + surrogate(constraints=None).prefix("B_", keep=["mu"])).notes
 
     def test_the_domain_of_a_part(self):
         both = exact_gaussian().prefix("B_") + surrogate()

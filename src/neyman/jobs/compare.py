@@ -37,20 +37,32 @@ def marginals(ours: Samples, theirs: Samples) -> dict[str, Any]:
 
 
 def marginals_weighted(ours: Samples, theta: np.ndarray, weight: np.ndarray) -> dict[str, Any]:
-    """The same with weighted draws of the surrogate in place of the source's, against others of
-    its draws: with the statistic of weighted distribution functions and Kish's numbers."""
-    values = {}
-    effective = float(np.sum(weight) ** 2 / np.sum(weight**2))
-    flat = ours.draws.reshape(-1, len(ours.names))
-    rest = flat[len(theta) :] if len(flat) > 2 * len(theta) else flat
+    """The same with weighted draws of the surrogate in place of the source's: theta (N, F) of the
+    first of the `halves`, against the second. The statistic is that of weighted distribution
+    functions; draws count as many as the effective ones of their half, the weighted ones by Kish's
+    part of them."""
+    values, numbers = {}, []
+    part_kept = float(np.sum(weight) ** 2 / np.sum(weight**2)) / len(weight)
+    _, rest = halves(ours.draws)
     for i, name in enumerate(ours.names):
+        alone = min(0.5 * float(ours.ess[i]), float(len(rest)))
+        effective = part_kept * min(float(len(theta)), alone)
+        numbers.append(effective)
         order = np.argsort(theta[:, i])
         x, part = theta[order, i], np.cumsum(weight[order]) / np.sum(weight)
         other = np.searchsorted(np.sort(rest[:, i]), x, side="right") / len(rest)
         distance = float(np.max(np.abs(part - other)))
-        n = effective * len(rest) / (effective + len(rest))
+        n = effective * alone / (effective + alone)
         values[name] = float(scipy.stats.kstwobign.sf(distance * np.sqrt(n)))
-    return _summary(values, effective)
+    return _summary(values, min(numbers))
+
+
+def halves(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Draws (C, D, F) in two sets (N, F) that share no chain; of a single one, no stretch. Draws
+    that were made together stand together, so that evenly spaced rows are evenly spaced in time."""
+    first, second = np.array_split(draws, 2, axis=0 if len(draws) > 1 else 1)
+    f = draws.shape[-1]
+    return np.swapaxes(first, 0, 1).reshape(-1, f), np.swapaxes(second, 0, 1).reshape(-1, f)
 
 
 def _summary(values: dict[str, float], least: float) -> dict[str, Any]:

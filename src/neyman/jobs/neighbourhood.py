@@ -16,7 +16,7 @@ from neyman.inference.profile import Profile
 from neyman.likelihoods.surrogate.gaussian import raised
 from neyman.model import Likelihood
 from neyman.parameters import Parameters
-from neyman.status import InputError, Status
+from neyman.status import InputError, Note, Status
 
 DEEPEST = 25.0
 """Of the curves, in t_mu."""
@@ -30,13 +30,16 @@ WIDE = 2.0
 """The largest s of Gaussians around the maximum."""
 
 
-def conditional_maxima(like: Likelihood, poi: str, start: np.ndarray) -> list[Minimum]:
-    """Along `poi` from the lower to the upper end, which is a bound or where t_mu is `DEEPEST`."""
+def conditional_maxima(
+    like: Likelihood, poi: str, start: np.ndarray
+) -> tuple[list[Minimum], tuple[Note, ...]]:
+    """Along `poi` from the lower to the upper end, which is a bound, where t_mu is `DEEPEST`, or
+    before a fit that failed, which is noted."""
     profile = Profile(like, poi, start)
     p = like.parameters
     lower, upper = p[poi].bounds
     middle, step = profile.best_value, PACE * profile.sigma
-    sides = []
+    sides, notes = [], []
     for sign in (-1.0, 1.0):
         found: list[Minimum] = []
         for k in range(1, LONGEST + 1):
@@ -45,6 +48,8 @@ def conditional_maxima(like: Likelihood, poi: str, start: np.ndarray) -> list[Mi
                 break
             one = profile.at(mu)
             if int(one.status) != Status.FINE:
+                place = f"{poi} = {mu:.4g} ({Status(int(one.status))})"
+                notes.append(Note(Status.CURVE_ENDS, place))
                 break
             found.append(one)
             if mu in (lower, upper) or profile.twice_delta(mu) > DEEPEST:
@@ -53,7 +58,7 @@ def conditional_maxima(like: Likelihood, poi: str, start: np.ndarray) -> list[Mi
     if not any(sides):
         problem = "its conditional fits beside the maximum fail"
         raise InputError(f"parameter '{poi}'", problem, "check it with `neyman scan`")
-    return [*sides[0][::-1], profile.best, *sides[1]]
+    return [*sides[0][::-1], profile.best, *sides[1]], tuple(notes)
 
 
 def around_curve(

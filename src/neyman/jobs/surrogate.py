@@ -186,7 +186,7 @@ def _head(
             seed = _seed(job, stream + 2 + i)
             points = points + _more(like, learned, points, share, seed, inside(where, f"round-{i}"))
             clock.note("points")
-    return points, learned
+    return points, dataclasses.replace(learned, notes=points.notes + learned.notes)
 
 
 def _more(

@@ -33,7 +33,7 @@ from neyman.jobs.tempered import tempered
 from neyman.likelihoods.surrogate.curve import CURVE
 from neyman.likelihoods.surrogate.points import Points
 from neyman.model import Likelihood
-from neyman.status import InputError, Status
+from neyman.status import InputError, Note, Status
 
 SHARES = {"profile": 0.55, "posterior": 0.3, "tail": 0.15}
 
@@ -45,12 +45,13 @@ class Layout:
     theta: np.ndarray
     origin: np.ndarray
     origins: tuple[str, ...]
+    notes: tuple[Note, ...] = ()
 
     @classmethod
-    def of(cls, parts: dict[str, np.ndarray]) -> "Layout":
+    def of(cls, parts: dict[str, np.ndarray], notes: Sequence[Note] = ()) -> "Layout":
         theta = np.concatenate(list(parts.values()))
         origin = np.repeat(np.arange(len(parts)), [len(part) for part in parts.values()])
-        return cls(theta, origin, tuple(parts))
+        return cls(theta, origin, tuple(parts), tuple(notes))
 
 
 def training_points(
@@ -96,8 +97,10 @@ def laid_out(
     parts = {"maximum": np.asarray(found.theta)[None]}
     rng = np.random.default_rng(key)
     shares = {name: int(share * n) for name, share in SHARES.items()}
+    notes: list[Note] = []
     for poi in pois:
-        curve = conditional_maxima(like, poi, np.asarray(found.theta))
+        curve, doubts = conditional_maxima(like, poi, np.asarray(found.theta))
+        notes += doubts
         parts[CURVE + poi] = np.stack([np.asarray(m.theta) for m in curve])
         count = shares["profile"] // len(pois)
         parts[f"profile {poi}"] = around_curve(rng, p, p.index(poi), curve, count)
@@ -106,18 +109,22 @@ def laid_out(
     if not chains:
         count = shares["posterior"] + shares["tail"]
         parts["gaussian"] = around_maximum(rng, p, found, count)
-        return Layout.of(parts)
+        return Layout.of(parts, notes)
     floating = int(free.sum())
     hotter = tempered(like, 1.0 + 3.0 * math.sqrt(2.0 / floating))
     parts["posterior"] = drawn(like, key, shares["posterior"], inside(folder, "posterior"))
     parts["tail"] = drawn(hotter, key, shares["tail"], inside(folder, "tail"))
-    return Layout.of(parts)
+    return Layout.of(parts, notes)
 
 
 def evaluated(like: Likelihood, layout: Layout, folder: Folder) -> Points:
-    """log L and its gradient at the points of a layout; what is not finite is left out."""
+    """log L and its gradient at the points of a layout; what is not finite is left out,
+    with a note that counts it."""
     log_prob, slope = ask(like, layout.theta, folder, slopes=like.differentiable)
     kept = np.isfinite(log_prob) & np.all(np.isfinite(slope), axis=1)
+    lost = np.bincount(layout.origin[~kept], minlength=len(layout.origins))
+    counts = [f"{n} of {name}" for name, n in zip(layout.origins, lost) if n]
+    place = f"{len(kept) - int(kept.sum())} of {len(kept)} points ({', '.join(counts)})"
     return Points(
         names=like.parameters.names,
         theta=layout.theta[kept],
@@ -125,6 +132,7 @@ def evaluated(like: Likelihood, layout: Layout, folder: Folder) -> Points:
         gradient=slope[kept] if like.differentiable else None,
         origin=layout.origin[kept],
         origins=layout.origins,
+        notes=layout.notes if kept.all() else (*layout.notes, Note(Status.POINTS_LEFT_OUT, place)),
     )
 
 

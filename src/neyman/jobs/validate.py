@@ -32,7 +32,7 @@ from neyman.inference.profile_limit import METHOD, profile_limit
 from neyman.inference.sampling.sample import sample
 from neyman.inference.toy_test import Workplace
 from neyman.jobs.ask import Folder, ask
-from neyman.jobs.compare import hpdi_errors, marginals, marginals_weighted, within_sigma
+from neyman.jobs.compare import halves, hpdi_errors, marginals, marginals_weighted, within_sigma
 from neyman.jobs.neighbourhood import around_curve, conditional_maxima
 from neyman.likelihoods.surrogate.likelihood import OnnxLikelihood
 from neyman.model import Likelihood
@@ -220,16 +220,17 @@ def _limit(limit: Limit) -> dict[str, Any]:
 def _fresh(
     surrogate: OnnxLikelihood, own: Samples, pois: Sequence[str], n: int, key: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points to ask the source at, and which of them are draws of the posterior."""
+    """Points to ask the source at, and which of them are draws of the posterior, of the first of
+    the `halves` of the chains."""
     p: Parameters = surrogate.parameters
-    flat = np.swapaxes(own.draws, 0, 1).reshape(-1, len(own.names))
+    flat, _ = halves(own.draws)
     rows = np.linspace(0, len(flat) - 1, min(n, len(flat))).astype(int)
     theta = np.tile(p.init, (len(rows), 1))
     theta[:, ~p.fixed] = flat[rows]
     rng = np.random.default_rng([key, 1])
     parts = [theta]
     for poi in pois:
-        curve = conditional_maxima(surrogate, poi, p.init)
+        curve, _ = conditional_maxima(surrogate, poi, p.init)
         parts.append(around_curve(rng, p, p.index(poi), curve, n // (2 * len(pois))))
     together = np.concatenate(parts)
     return together, np.arange(len(together)) < len(theta)

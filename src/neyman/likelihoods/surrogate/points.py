@@ -17,7 +17,7 @@ from neyman.io.bounded import MB, read_raw
 from neyman.io.chunks import decode, encode
 from neyman.io.store import write_atomic
 from neyman.parameters import Parameters, unknown_name
-from neyman.status import InputError
+from neyman.status import InputError, Note
 
 LABEL = b"neyman points"
 VALUE = "log_prob"
@@ -44,6 +44,8 @@ class Points:
     """(N,) which of `origins` a point comes from."""
     origins: tuple[str, ...]
     """E.g. ("posterior", "profile mu", "tail")."""
+    notes: tuple[Note, ...] = ()
+    """What went wrong where they were made; not in the file."""
 
     def __post_init__(self) -> None:
         shape = (len(self.log_prob), len(self.names))
@@ -78,6 +80,7 @@ class Points:
             else np.concatenate([gradients[0], gradients[1]]),
             origin=np.concatenate([self.origin, place[other.origin]]),
             origins=origins,
+            notes=tuple(dict.fromkeys(self.notes + other.notes)),
         )  # fmt: skip
 
     def at(self, rows: np.ndarray) -> "Points":
