@@ -51,24 +51,40 @@ def weighted(like, mean, covariance, n, seed):
     return mean, (w[:, None] * (draws - mean)).T @ (draws - mean), 1.0 / np.sum(w**2)
 
 
-@pytest.mark.slow
-def test_nine_yields():
-    """Variances within 10 %, all but that of eta, whose likelihood falls steeply below 0.6 and is
-    flat above 2: the normal approximation is wider than the posterior by a fifth there.
-
-    An effective size of 1,000 knows a variance to 4.5 %; two standard errors are allowed for.
-    """
+@pytest.fixture(scope="module")
+def compared():
+    """The fit's names, and both covariances in units of the fit's errors; the effective size."""
     like = likelihood()
     fit = ny.fit(like)
     mean, covariance, size = fit.values, fit.covariance, 0.0
     for seed, n in enumerate(ROUNDS):
         mean, covariance, size = weighted(like, mean, covariance, n, seed)
-    ratio = np.diagonal(covariance) / np.diagonal(fit.covariance)
     scale = np.sqrt(np.diagonal(fit.covariance))
-    print(dict(zip(fit.names, ratio.round(3))), size)
-    print(((covariance - fit.covariance) / np.outer(scale, scale)).round(3))
-    eta = fit.names.index("nr_eta")
-    others = np.arange(len(ratio)) != eta
+    units = np.outer(scale, scale)
+    return fit.names, fit.covariance / units, covariance / units, size
+
+
+ETA = pytest.mark.xfail(
+    strict=True,
+    reason="issue 4 asks for 10 %: the likelihood falls steeply below eta = 0.6 and is flat above"
+    " 2, so the normal approximation is wider than the posterior by a fifth",
+)
+NAMES = ("nr_rate", *xenon_sets.PUBLISHED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=ETA) if n == "nr_eta" else n for n in NAMES]
+)
+def test_nine_yields(compared, name):
+    """Variances, and covariances with all others but eta in units of the fit's errors: to 10 %.
+
+    An effective size of 1,000 knows either to 4.5 %; two standard errors are allowed for.
+    """
+    names, of_fit, of_draws, size = compared
     assert size > 1000.0
-    assert np.all(np.abs(ratio[others] - 1.0) < 0.1 + 2.0 * np.sqrt(2.0 / size))
-    assert 0.7 < ratio[eta] < 0.9
+    assert set(names) == set(NAMES)
+    row = names.index(name)
+    others = [i for i, other in enumerate(names) if other != "nr_eta" or other == name]
+    wrong = of_draws[row, others] - of_fit[row, others]
+    assert np.all(np.abs(wrong) < 0.1 + 2.0 * np.sqrt(2.0 / size)), wrong.round(3)
