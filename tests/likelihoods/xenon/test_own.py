@@ -158,6 +158,21 @@ def test_fewer_parameters_are_as_cheap_near_the_truth(model, like):
 
 
 @pytest.mark.slow
+def test_toys_at_a_bound_have_differences_of_a_width_inside(model):
+    """g1 at its lower bound: the expansion is exact there and two widths of 0.004 above."""
+    bound, key = np.array([1.0, 0.05]), jax.random.key(6)
+    cheap = model.near(bound, ["nr_rate"])
+    main = jax.jit(lambda m: m.main_sample(key, jnp.asarray(bound)))(cheap)
+    drawn = jax.jit(lambda m: m.main_sample(key, jnp.asarray(bound)))(model)
+    exact = jax.jit(lambda m, theta: m.main_log_prob(theta, drawn))
+    near = jax.jit(lambda m, theta: m.main_log_prob(theta, main))
+    np.testing.assert_allclose(cheap.points[:, 1], [0.054, 0.058, 0.05], rtol=1e-12)
+    for g1, slack in ((0.05, 1e-6), (0.058, 1e-6), (0.052, 0.01)):
+        theta = jnp.array([1.3, g1])
+        assert float(near(cheap, theta)) == pytest.approx(float(exact(model, theta)), abs=slack)
+
+
+@pytest.mark.slow
 def test_toys_near_the_truth_are_those_of_exact_fits(like):
     """Statistics of 12 toys: within 0.05 of exact fits to the same data."""
     theta = np.array([1.0, 0.117])

@@ -57,7 +57,7 @@ class Expanded(Model):
     log_mu: Array
     """(S, T)"""
     centre: Array
-    """nu0, (K,), and the widths of its differences."""
+    """nu0, (K,), a width inside the bounds at least, and the widths of its differences."""
     width: Array
     """(K,)"""
     moving: tuple[int, ...] = eqx.field(static=True)
@@ -108,8 +108,10 @@ def expanded(model: "EventModel", theta: np.ndarray) -> Expanded:
     width = np.maximum(PART * np.abs(theta), 1e-6)
     index = np.asarray(a.parameter)
     width[index] = np.minimum(width[index] / PART, np.asarray(a.scale))
-    width = np.minimum(width, 0.9 * np.minimum(p.upper - theta, theta - p.lower).clip(1e-9))
+    width = np.minimum(width, 0.5 * (p.upper - p.lower))
     centre = np.where(rate, 1.0, theta)
+    inside = np.clip(theta, p.lower + width, p.upper - width)
+    centre[moving] = inside[moving]
     points = centre + width * _stencil(moving, len(p))
     each = [quanta_and_mu(model, jnp.asarray(point)) for point in points]
     quanta, mu = jax.tree.map(lambda *of: jnp.stack(of), *each)
@@ -120,7 +122,7 @@ def expanded(model: "EventModel", theta: np.ndarray) -> Expanded:
         quanta=quanta,
         points=jnp.asarray(points),
         log_mu=log_mu.T,
-        centre=jnp.asarray(theta[moving]),
+        centre=jnp.asarray(centre[moving]),
         width=jnp.asarray(width[moving]),
         moving=tuple(moving),
         room=min(model.capacity, bucket(math.ceil(here + 8.0 * math.sqrt(here)) + 16)),
