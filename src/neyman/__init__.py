@@ -1,11 +1,13 @@
 """neyman: fast likelihoods for rare-event searches.
 
-    workspace.json -- histfactory --+
-                                    +--> Model p(x|theta) --observe(x)--> Likelihood --> verbs
-    closed forms ---- counting -----+                                    ^
-    ONNX file, Python function ------------------------------------------+
+    workspace.json -------- histfactory --+
+    detector and events --- xenon --------+
+    closed forms ---------- counting -----+--> Model p(x|theta) --observe(x)--> Likelihood
+    any likelihood -------- surrogate ----+---------------------------------->  Likelihood
+    a Python function --------------------+---------------------------------->  Likelihood
 
-    verbs: fit  scan  hypotest  upper_limit  significance  interval  -->  Result  -->  plot
+    verbs: fit  scan  hypotest  upper_limit  significance  interval  contour  sample  coverage
+           calibrate  reduce   -->  Result  -->  plot
 
 `import neyman` reads none of it: each name is imported when first used (PEP 562).
 """
