@@ -74,7 +74,7 @@ def hypotest(
         cls, errors, thrown = point.cls, point.error, point.clsb.toys
         clsb, clb = point.clsb.value, point.clb.value
         notes = without_few_events(notes) + tried.notes(float(cls[0]))
-        if np.isnan(cls[0]) and point.clb.toys:
+        if np.isnan(cls[0]) and not tried.empty:
             notes += (Note(Status.TOO_FEW_TOYS, f"CLb < {1.0 / point.clb.toys:.2g}"),)
     return Test(
         poi=name,
