@@ -6,23 +6,15 @@ from typing import Any
 
 from neyman._jax import Array, Scalar
 from neyman.auxiliary import Auxiliary
-from neyman.model import Derivatives, Likelihood
+from neyman.model import DatalessLikelihood, Derivatives, Likelihood
 from neyman.parameters import Parameters
 
 
-class Tempered(Likelihood):
+class Tempered(DatalessLikelihood):
     """log L(theta)/T of a likelihood."""
 
     like: Likelihood
     temperature: float
-
-    @property
-    def model(self) -> None:  # ty: ignore[incompatible-property-override]
-        """None: log L/T is no density of data."""
-
-    @property
-    def data(self) -> None:  # ty: ignore[incompatible-property-override]
-        """None."""
 
     @property
     def parameters(self) -> Parameters:

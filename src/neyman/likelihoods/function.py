@@ -20,7 +20,7 @@ import numpy as np
 
 from neyman._jax import Array, Scalar, jax, jnp
 from neyman.io.provenance import digest
-from neyman.model import Derivatives, Likelihood
+from neyman.model import DatalessLikelihood, Derivatives
 from neyman.parameters import Parameter, Parameters
 from neyman.status import InputError
 
@@ -61,20 +61,12 @@ def likelihood(
     return HostLikelihood(names=known, host=host, sha=sha)  # ty: ignore[missing-argument]
 
 
-class FunctionLikelihood(Likelihood):
+class FunctionLikelihood(DatalessLikelihood):
     """A function that jax can trace."""
 
     names: Parameters = eqx.field(static=True)
     f: Function = eqx.field(static=True)
     sha: str = eqx.field(static=True)
-
-    @property
-    def model(self) -> None:  # ty: ignore[incompatible-property-override]
-        """None: a function of theta knows no data."""
-
-    @property
-    def data(self) -> None:  # ty: ignore[incompatible-property-override]
-        """None."""
 
     @property
     def parameters(self) -> Parameters:
@@ -105,20 +97,12 @@ class FunctionLikelihood(Likelihood):
         return dataclasses.replace(self, names=self.names.replace(name, **changes))
 
 
-class HostLikelihood(Likelihood):
+class HostLikelihood(DatalessLikelihood):
     """A function that runs on the host, with a gradient of its own or without."""
 
     names: Parameters = eqx.field(static=True)
     host: "Host" = eqx.field(static=True)
     sha: str = eqx.field(static=True)
-
-    @property
-    def model(self) -> None:  # ty: ignore[incompatible-property-override]
-        """None: a function of theta knows no data."""
-
-    @property
-    def data(self) -> None:  # ty: ignore[incompatible-property-override]
-        """None."""
 
     @property
     def parameters(self) -> Parameters:

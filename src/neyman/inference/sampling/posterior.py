@@ -24,25 +24,17 @@ import numpy as np
 from scipy.special import ndtr
 
 from neyman._jax import Array, Scalar, jax, jnp
-from neyman.model import Derivatives, Likelihood
+from neyman.model import DatalessLikelihood, Derivatives, Likelihood
 from neyman.parameters import LogUniform, Normal, Parameter, Parameters, Uniform
 from neyman.status import InputError
 
 
-class Posterior(Likelihood):
+class Posterior(DatalessLikelihood):
     """log p(z) as a likelihood of z, (n,): what finds its maximum is what fits likelihoods."""
 
     like: Likelihood
     constrained: tuple[bool, ...] = eqx.field(static=True)
     """Per parameter of `like`, whether a measurement constrains it."""
-
-    @property
-    def model(self) -> None:  # ty: ignore[incompatible-property-override]
-        """None: it throws no data."""
-
-    @property
-    def data(self) -> None:  # ty: ignore[incompatible-property-override]
-        """None."""
 
     @property
     def dear(self) -> bool:

@@ -19,7 +19,7 @@ from neyman.io.onnx.graph import Graph
 from neyman.io.onnx.operators import checked
 from neyman.io.onnx.run import Weights, value, weights_of
 from neyman.likelihoods.surrogate.metadata import Metadata
-from neyman.model import Asimov, Derivatives, Likelihood, Outside
+from neyman.model import Asimov, DatalessLikelihood, Derivatives, Outside
 from neyman.parameters import Parameters
 from neyman.status import InputError
 
@@ -30,7 +30,7 @@ DEAR = 1e9
 """Weights times parameters from which on a Hessian is dear: it takes some 50 ms."""
 
 
-class OnnxLikelihood(Likelihood):
+class OnnxLikelihood(DatalessLikelihood):
     """theta -> log L by a graph; `OnnxLikelihood.of` makes one."""
 
     weights: Weights
@@ -64,14 +64,6 @@ class OnnxLikelihood(Likelihood):
             output=output,
             sha=sha,
         )
-
-    @property
-    def model(self) -> None:  # ty: ignore[incompatible-property-override]
-        """None: a surrogate knows no data."""
-
-    @property
-    def data(self) -> None:  # ty: ignore[incompatible-property-override]
-        """None."""
 
     @property
     def parameters(self) -> Parameters:

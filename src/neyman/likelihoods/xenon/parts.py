@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neyman._jax import Array, jax, jnp
+from neyman.joint import JointModel
 from neyman.likelihoods.xenon.events import Events
 from neyman.likelihoods.xenon.model import EventModel
-from neyman.model import JointModel, Likelihood, Model
+from neyman.model import Likelihood, Model
 from neyman.reparametrised import Reparametrised
 from neyman.results import Fit, Samples
 from neyman.status import InputError
