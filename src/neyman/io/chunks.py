@@ -26,7 +26,7 @@ import numpy as np
 
 from neyman.io.bounded import MB, Pathlike, read_raw
 from neyman.io.provenance import digest
-from neyman.io.store import write_atomic
+from neyman.io.store import made_folder, write_atomic
 from neyman.io.strict_json import dump_json, plain, read_json, write_json
 from neyman.status import InputError, Note, Status
 
@@ -270,11 +270,10 @@ def _array(data: bytes) -> np.ndarray:
 
 def _create(folder: pathlib.Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        visible = [name for name in os.listdir(folder) if not name.startswith(".")]
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(str(folder), f"cannot be a folder ({reason})", "name another") from None
+        visible = [name for name in os.listdir(made_folder(folder)) if not name.startswith(".")]
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(str(folder), f"cannot be read ({reason})", "name another") from None
     if visible:
         problem = f"is a folder that holds something else ({sorted(visible)[0][:100]})"
         raise InputError(str(folder), problem, "name a new folder, or empty this one")

@@ -39,6 +39,17 @@ def write_atomic(path: Pathlike, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def made_folder(folder: Pathlike) -> pathlib.Path:
+    """The folder, created where it is absent."""
+    path = pathlib.Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:  # a name with NUL is a ValueError
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(str(folder), f"cannot be a folder ({reason})", "name another") from None
+    return path
+
+
 @contextlib.contextmanager
 def write_directory(path: Pathlike) -> Generator[pathlib.Path, None, None]:
     """A folder to fill, which becomes `path` when the block ends well and vanishes if not.

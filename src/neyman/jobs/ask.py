@@ -12,8 +12,8 @@ from neyman._jax import Array, jax, jnp
 from neyman.execute import progress_bar
 from neyman.io.chunks import ChunkStore
 from neyman.io.fingerprint import fingerprint
+from neyman.io.store import made_folder
 from neyman.model import Likelihood
-from neyman.status import InputError
 
 CHUNK, DEAR_CHUNK = 4096, 16
 """Points evaluated at once."""
@@ -56,15 +56,7 @@ def ask(
 
 def inside(folder: Folder, name: str) -> pathlib.Path | None:
     """The path of `name` in a folder, which is created where it is absent."""
-    if folder is None:
-        return None
-    path = pathlib.Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(str(folder), f"cannot be a folder ({reason})", "name another") from None
-    return path / name
+    return None if folder is None else made_folder(folder) / name
 
 
 def _evaluate(like: Likelihood, theta: np.ndarray, size: int, slopes: bool) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from neyman._jax import jax, jnp
 from neyman.io.bounded import read_raw
 from neyman.io.chunks import MAX_CHUNK, decode, encode
 from neyman.io.provenance import digest
-from neyman.io.store import write_atomic
+from neyman.io.store import made_folder, write_atomic
 from neyman.status import InputError
 
 NAME = "checkpoint.npz"
@@ -22,14 +22,8 @@ NAME = "checkpoint.npz"
 
 def save(folder: str | pathlib.Path, spec: Any, tree: Any) -> None:
     """Replace the checkpoint in `folder`, which is created where it is absent."""
-    path = pathlib.Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(str(folder), f"cannot be a folder ({reason})", "name another") from None
     arrays = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(tree))}
-    write_atomic(path / NAME, encode(arrays, digest(spec).encode()))
+    write_atomic(made_folder(folder) / NAME, encode(arrays, digest(spec).encode()))
 
 
 def load(folder: str | pathlib.Path, spec: Any, tree: Any) -> Any:

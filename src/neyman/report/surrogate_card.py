@@ -14,7 +14,7 @@ from typing import Any
 
 from neyman.io.bounded import read_raw
 from neyman.io.provenance import provenance as record
-from neyman.io.store import write_atomic
+from neyman.io.store import made_folder, write_atomic
 from neyman.io.strict_json import dump_json
 from neyman.likelihoods.surrogate import file
 from neyman.report.card import Card
@@ -52,7 +52,7 @@ def write(
         InputError: the file is none that neyman wrote, or has no plain name; a document is
             something else; the folder cannot be written.
     """
-    onnx, folder = pathlib.Path(onnx), _made(folder)
+    onnx, folder = pathlib.Path(onnx), made_folder(folder)
     check_name(onnx.name)
     data, like = read_raw(onnx), file.likelihood(onnx)
     made = provenance or record(like.card.digests)
@@ -88,13 +88,3 @@ def contents(card: Card) -> dict[str, bytes]:
         **for_zenodo,
         **hepdata(card, told),
     }
-
-
-def _made(folder: str | pathlib.Path) -> pathlib.Path:
-    path = pathlib.Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(str(folder), f"cannot be a folder ({reason})", "name another") from None
-    return path
