@@ -111,6 +111,7 @@ def spent(call: Any) -> float:
 def measure_evaluations(kind: str) -> dict[str, Any]:
     from neyman._jax import jax, jnp
     from neyman.inference.quasi_newton import value_and_gradient
+    from neyman.likelihoods.xenon.differential import differential
 
     names = (*NR, *DETECTOR) if kind == "nr" else (*ER, *DETECTOR)
     like = likelihood(kind, names)
@@ -121,7 +122,7 @@ def measure_evaluations(kind: str) -> dict[str, Any]:
 
     log_prob = jax.jit(lambda like, t: like.log_prob(t))
     rates = jax.jit(
-        lambda like, q, t: like.model.source_rates(q, like.model.at(t)[0], like.data.main.columns)
+        lambda like, q, t: differential(like.model, q, *like.model.at(t), like.data.main.columns)
     )
     quanta = jax.jit(lambda like, t: like.model.quanta(t))
     first = spent(ready(value_and_gradient, like, theta))

@@ -51,9 +51,7 @@ Columns = Mapping[str, Array | np.ndarray]
 def asimov(model: "EventModel", theta: Array) -> Events:
     """The Asimov data of `theta` (P,)."""
     points, step = _stencil(model.parameters, theta)
-    quanta, kept = jax.tree.map(
-        lambda *of: jnp.stack(of), *(quanta_and_mu(model, point) for point in points)
-    )
+    quanta, kept = jax.lax.map(lambda point: quanta_and_mu(model, point), points)
     return _raked(model, points, step, quanta, kept, _heaviest(model, theta, quanta))
 
 

@@ -52,7 +52,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from neyman._jax import Array, jax, jnp
+from neyman._jax import Array, jax, jnp, quick_jit
 from neyman.io.bounded import Pathlike, read_raw
 from neyman.io.provenance import digest
 from neyman.likelihoods.xenon.assemble import constants_at, event_model
@@ -187,7 +187,7 @@ def _parameter(name: str, p: ParameterPart, constants: dict[str, float]) -> Para
 def _of_asimov(model: EventModel, auxiliary: Array) -> ObservedLikelihood:
     place = "no events were given: these are the Asimov data of the initial parameters"
     noted = _with_notes(model, (Note(Status.SUSPICIOUS_INPUT, place),))
-    main = jax.jit(lambda m, theta: m.main_expected(theta))(
+    main = quick_jit(lambda m, theta: m.main_expected(theta))(
         model, jnp.asarray(np.asarray(model.parameters.init, dtype=float))
     )
     return noted.observe(Data(main, auxiliary))

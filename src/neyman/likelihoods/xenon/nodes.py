@@ -59,7 +59,8 @@ class Scale(NamedTuple):
 def scale(low: float, high: float, recoil: Recoil, constants: Constants) -> Scale:
     """That root which asks for fewest nodes between `low` and `high` in keV."""
     energies = np.geomspace(low, high, 512)
-    quanta, f, _ = tabulated(recoil, energies, constants)
+    table = tabulated(recoil, energies, constants)
+    quanta, f = table.quanta, table.fluctuations
     total, electrons = quanta.total, quanta.electrons
     ions = total / (1.0 + quanta.excitons_per_ion)
     parts = (ions, total - ions) if recoil.nuclear else (total,)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neyman._jax import Array, jax, jnp
-from neyman.likelihoods.xenon.fluctuations import Fluctuations, recombined
+from neyman.likelihoods.xenon.fluctuations import Fluctuations, Recombined, recombined
 from neyman.likelihoods.xenon.yields import Constants, Number, Quanta
 
 REACH = 5.7
@@ -62,6 +62,18 @@ class Spans(NamedTuple):
     others: tuple[Number, Number]
 
 
+class Table(NamedTuple):
+    """What lattices are chosen by, at energies (K,); NumPy arrays (K,)."""
+
+    quanta: Quanta
+    fluctuations: Fluctuations
+    spans: Spans
+    ions_sd: Number
+    others_sd: Number
+    law: Recombined
+    """At the mean of ions."""
+
+
 class Recoil(NamedTuple):
     """A kind of deposit: its means, its widths, and how quanta are shared."""
 
@@ -81,10 +93,8 @@ def means(recoil: Recoil, energies: Array, c: Constants) -> tuple[Quanta, Fluctu
     return jax.vmap(of)(jnp.asarray(energies))
 
 
-def tabulated(
-    recoil: Recoil, energies: np.ndarray, c: Constants
-) -> tuple[Quanta, Fluctuations, Spans]:
-    """`means` and `spans` at `energies` (K,), in one program for any number of them."""
+def tabulated(recoil: Recoil, energies: np.ndarray, c: Constants) -> Table:
+    """The table at `energies` (K,), by one program for any number of them."""
     count = len(energies)
     padded = np.pad(energies, (0, -count % BLOCK), mode="edge")
     table = _tabulated(recoil, padded, {name: jnp.asarray(v, float) for name, v in c.items()})
@@ -92,9 +102,12 @@ def tabulated(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _tabulated(recoil: Recoil, energies: Array, c: Constants) -> tuple[Quanta, Fluctuations, Spans]:
+def _tabulated(recoil: Recoil, energies: Array, c: Constants) -> Table:
     quanta, f = means(recoil, energies, c)
-    return quanta, f, spans(quanta, f, recoil.nuclear)
+    law = recombined(quanta, f, quanta.total / (1.0 + quanta.excitons_per_ion))
+    widths_of = widths(quanta, f, recoil.nuclear)
+    table = Table(quanta, f, spans(quanta, f, recoil.nuclear), *widths_of, law)
+    return jax.tree.map(lambda field: jnp.broadcast_to(field, energies.shape), table)
 
 
 def spans(quanta: Quanta, f: Fluctuations, nuclear: bool) -> Spans:
@@ -132,8 +145,8 @@ def windows(recoil: Recoil, energies: np.ndarray, c: Constants, *, step: int = 1
 
 def needs(recoil: Recoil, energies: np.ndarray, c: Constants) -> tuple[np.ndarray, np.ndarray]:
     """The lengths of the windows in electrons, ions and others, (3, K); spacings of ions, (K,)."""
-    quanta, f, span = tabulated(recoil, energies, c)
-    return np.stack([length for _, length in span]), _spacing(recoil, quanta, f, span)
+    table = tabulated(recoil, energies, c)
+    return np.stack([length for _, length in table.spans]), _spacing(recoil, table)
 
 
 def enclosing(lengths: np.ndarray, spacings: np.ndarray, step: int) -> Window:
@@ -159,7 +172,7 @@ def size_of(
     recoil: Recoil, energies: np.ndarray, c: Constants, *, step: int = 1
 ) -> tuple[int, int]:
     """The numbers of electrons and of quanta, in steps, up to which Q must reach."""
-    _, _, span = tabulated(recoil, energies, c)
+    span = tabulated(recoil, energies, c).spans
     quanta = sum(span.others) + (sum(span.ions) if recoil.nuclear else 0.0)
     ends = np.max(sum(span.electrons)), np.max(quanta)
     electrons, quanta = (int(np.ceil(MATRIX_ROOM * end / step)) + 8 for end in ends)
@@ -168,19 +181,17 @@ def size_of(
 
 def steps(recoil: Recoil, energies: np.ndarray, c: Constants) -> np.ndarray:
     """The largest spacing of the lattice that each of `energies` (K,) allows, (K,)."""
-    quanta, f, span = tabulated(recoil, energies, c)
-    quanta_sd = np.asarray(widths(quanta, f, recoil.nuclear)[1])
-    law = recombined(quanta, f, quanta.total / (1.0 + quanta.excitons_per_ion))
-    steep = np.asarray(law.scale / jnp.sqrt(1.0 + f.skew**2))
-    narrow = np.minimum(quanta_sd, steep) * np.pi * np.sqrt(-2.0 / np.log(ALIAS))
-    allowed = np.minimum(_spacing(recoil, quanta, f, span), narrow)
+    table = tabulated(recoil, energies, c)
+    steep = table.law.scale / np.sqrt(1.0 + table.fluctuations.skew**2)
+    narrow = np.minimum(table.others_sd, steep) * np.pi * np.sqrt(-2.0 / np.log(ALIAS))
+    allowed = np.minimum(_spacing(recoil, table), narrow)
     return np.select([allowed >= step for step in STEPS], STEPS, 1)
 
 
-def _spacing(recoil: Recoil, quanta: Quanta, f: Fluctuations, span: Spans) -> np.ndarray:
+def _spacing(recoil: Recoil, table: Table) -> np.ndarray:
     """The largest spacing h that a sum over ions may have, (K,)."""
+    quanta, span, ions_sd, others_sd = table.quanta, table.spans, table.ions_sd, table.others_sd
     share, total = 1.0 / (1.0 + quanta.excitons_per_ion), quanta.total
-    ions_sd, others_sd = (np.asarray(sd) for sd in widths(quanta, f, recoil.nuclear))
     least = np.log(ALIAS)
     if recoil.nuclear:
         sd = ions_sd * others_sd / np.hypot(ions_sd, others_sd)
@@ -191,7 +202,6 @@ def _spacing(recoil: Recoil, quanta: Quanta, f: Fluctuations, span: Spans) -> np
         spacing = np.pi / np.arcsin(np.sqrt(np.clip(sine, 1e-12, 1.0)))
         spacing = np.where(sine > 1.0, 1.0, spacing)
         free = span.others[0] > 0.0
-    law = recombined(quanta, f, share * total)
     free &= span.electrons[0] > 0.0
-    free &= np.asarray(share * total - law.location > REACH * law.scale)
+    free &= share * total - table.law.location > REACH * table.law.scale
     return np.where(free, spacing, 1.0)
