@@ -215,9 +215,10 @@ def _reach(curve: LogCLs, reach: float, target: float) -> float:
         reach /= 2.0
     stalled, growth = 0, 2.0
     for _ in range(MAX_DOUBLINGS):
-        here, further = curve(reach), curve(growth * reach)
+        here = curve(reach)
         if np.all(here < target) or stalled == 2:
             break
+        further = curve(growth * reach)
         if not np.all(np.isfinite(further)):
             growth = np.sqrt(growth)
             continue

@@ -21,6 +21,8 @@ def chosen(null: str, test: AsymptoticTest) -> tuple[str, str]:
         return "asymptotic", "toys need a model"
     events = test.sensitive_events()
     where = f"{events:.2g} background events where {test.poi} is sought"
+    if events < ENOUGH_EVENTS and test.like.model.dear:
+        return "asymptotic", f"{where}, but toys of this model are dear"
     if events < ENOUGH_EVENTS:
         return "toys", f"{where}, fewer than {ENOUGH_EVENTS:g}"
     return "asymptotic", f"{where}, enough for asymptotic formulas"

@@ -98,6 +98,20 @@ def test_the_choice_is_by_the_error_of_fits(search):
     assert np.mean(np.array(off)[kept]) == pytest.approx(min(errors), rel=0.02)
 
 
+def test_beyond_the_points_it_falls(search):
+    """Along 300 rays, at 2 to 500 times the distance of the farthest point: a network of any depth
+    would have maxima of its own there, into which fits at a far mu fell."""
+    _, points, _, made = search
+    gaussian = gaussian_at_maximum(search[0], points)
+    rays = np.random.default_rng(0).normal(size=(300, len(gaussian.slope)))
+    rays *= made.card.domain.radius / np.linalg.norm(rays, axis=1, keepdims=True)
+    far = np.geomspace(2.0, 500.0, 12)
+    theta = gaussian.centre + (far[:, None, None] * rays) @ gaussian.to_theta
+    value = jax.vmap(jax.vmap(made.likelihood.log_prob))(jnp.asarray(theta))
+    assert np.all(np.diff(value, axis=0) < 0.0)
+    assert np.all(value < points.log_prob.max() - 5.0)
+
+
 @pytest.mark.parametrize("bounds", [(-0.8, 6.0), (0.0, 6.0)], ids=["inside", "at a bound"])
 def test_value_and_slope_at_the_maximum_are_exact(bounds):
     """Whatever the weights: here they are of two epochs."""

@@ -67,6 +67,7 @@ def _residual(b: Builder, residual: Residual, y: str, share: float) -> tuple[str
     net: ResidualMLP = residual.coefficients
     scale = share * np.asarray(residual.scale, dtype=float)
     u = b.matmul(y, np.asarray(residual.directions))
+    u = b.minimum(b.maximum(u, np.asarray(residual.low)), np.asarray(residual.high))
     h = b.activation(net.activation, _linear(b, net.first, u))
     for block in net.blocks:
         h = b.add(h, b.activation(net.activation, _linear(b, block, h)))

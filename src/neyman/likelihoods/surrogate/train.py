@@ -25,6 +25,7 @@ from neyman.likelihoods.surrogate.network import (
     Sobolev,
     active_directions,
     coefficient_scale,
+    held_within,
     mean_square_error,
 )
 from neyman.likelihoods.surrogate.points import Points
@@ -146,7 +147,7 @@ def learn(
             folder=None if folder is None else pathlib.Path(folder) / f"weight-{w:g}",
             label=f"training {i + 1} of {len(weights)}",
         )  # fmt: skip
-        networks += members(trained.networks)
+        networks += [held_within(network, y) for network in members(trained.networks)]
         names += [f"weight {w:g}, member {m + 1}" for m in range(settings.members)]
         histories.append((trained.loss, trained.held_out))
         notes += trained.notes

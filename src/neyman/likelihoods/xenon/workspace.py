@@ -1,16 +1,17 @@
 """Templates as a HistFactory workspace, so that the binned road and pyhf can take them.
 
 A channel per set of events, with bins that are cells of corrected S1 and S2, row by row (cS1
-first); a sample per source, of the exact expected events (`template`). Of the parameters
+first); one or more samples per source, of the exact expected events (`template`). Of the parameters
 
-    NAME_rate, without a measurement     normfactor of the sample NAME
-    any other, measured as m +- sigma    histosys of every sample that it moves: the templates at
-                                         m - sigma and m + sigma; alpha = (theta - m)/sigma
+    NAME_rate, without a measurement     normfactor of the samples of NAME
+    any other, measured as m +- sigma    normsys and histosys of every sample that it moves
+                                         (`variations`), from the templates at m - sigma and
+                                         m + sigma; alpha = (theta - m)/sigma
 
-so that the workspace is exact where all alpha but one are 0 and that one is -1, 0 or 1; between
-and beyond it is HistFactory's interpolation, and variations add up: where a width moves a peak by
-much of its own width, alphas are not those of the events' fit, though rates agree. What floats
-without a measurement and is no rate has no place in HistFactory and is refused.
+so that expected events are exact where all alpha but one are 0 and that one is -1, 0 or 1; between
+and beyond it is HistFactory's interpolation: where a width moves a peak by much of its own width,
+alphas are not those of the events' fit, though rates agree. What floats without a measurement and
+is no rate has no place in HistFactory and is refused.
 """
 
 from collections.abc import Sequence
@@ -22,14 +23,13 @@ from neyman._jax import Array, jax
 from neyman.likelihoods.xenon.bands import corrected, corrected_edges
 from neyman.likelihoods.xenon.parts import Part, event_parts, parts_at
 from neyman.likelihoods.xenon.template import corrected_template
+from neyman.likelihoods.xenon.variations import varied
 from neyman.model import Likelihood
 from neyman.status import InputError
 
 Grid = tuple[np.ndarray, np.ndarray]
 """Edges in cS1 and in cS2, PE."""
 CELLS = (20, 20)
-MOVED = 1e-9
-"""A parameter that moves no cell by this part of the sample's events does not vary it."""
 
 
 def workspace(
@@ -72,16 +72,18 @@ def workspace(
 
     expected = templates(nominal)
     initial = templates(p.init)
-    varied = {
+    moved = {
         name: [templates(_moved(nominal, p.index(name), s * sigma)) for s in (-1.0, 1.0)]
         for name, (_, sigma) in measured.items()
         if not p[name].fixed
     }
     channels, observations = [], []
     for i, (name, part) in enumerate(zip(names, parts)):
-        shapes = {parameter: [side[i] for side in sides] for parameter, sides in varied.items()}
+        shapes = {parameter: [side[i] for side in sides] for parameter, sides in moved.items()}
         samples = [
-            _sample(of, k, expected[i], shapes, rates) for k, of in enumerate(part.model.names)
+            sample
+            for k, of in enumerate(part.model.names)
+            for sample in _samples(of, k, expected[i], shapes, rates)
         ]
         channels.append({"name": name, "samples": samples})
         data = counts[i]
@@ -122,26 +124,29 @@ def _cells(model, theta: Array, cs1_edges: Array, cs2_edges: Array) -> Array:
     return corrected_template(model, theta, cs1_edges, cs2_edges)
 
 
-def _sample(
+def _samples(
     name: str,
     k: int,
     expected: np.ndarray,
     shapes: dict[str, list[np.ndarray]],
     rates: list[str],
-) -> dict[str, Any]:
-    """The sample of source k, whose templates are row k of each (S, n1, n2)."""
-    modifiers: list[dict[str, Any]] = []
-    if f"{name}_rate" in rates:
-        modifiers.append({"name": f"{name}_rate", "type": "normfactor", "data": None})
-    for parameter, (low, high) in shapes.items():
-        ends = low[k].ravel(), high[k].ravel()
-        if not all(np.isfinite(end).all() for end in ends):
+) -> list[dict[str, Any]]:
+    """The samples of source k, whose templates are row k of each (S, n1, n2)."""
+    rate = [{"name": f"{name}_rate", "type": "normfactor", "data": None}]
+    for parameter, sides in shapes.items():
+        if not all(np.isfinite(side[k]).all() for side in sides):
             problem = "has no template one standard deviation from its measured value"
             raise InputError(f"parameter '{parameter}'", problem, "measure it more narrowly")
-        if np.max(np.abs(ends[1] - ends[0])) > MOVED * expected[k].sum():
-            data = {"lo_data": ends[0].tolist(), "hi_data": ends[1].tolist()}
-            modifiers.append({"name": parameter, "type": "histosys", "data": data})
-    return {"name": name, "data": expected[k].ravel().tolist(), "modifiers": modifiers}
+    flat = {n: (low[k].ravel(), high[k].ravel()) for n, (low, high) in shapes.items()}
+    groups = varied(expected[k].ravel(), flat)
+    return [
+        {
+            "name": name if len(groups) == 1 else f"{name}_{i + 1}",
+            "data": group.nominal,
+            "modifiers": (rate if f"{name}_rate" in rates else []) + group.modifiers,
+        }
+        for i, group in enumerate(groups)
+    ]
 
 
 def _counted(part: Part, grid: Grid, name: str) -> np.ndarray:
