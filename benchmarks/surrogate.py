@@ -6,15 +6,15 @@ The toy LHC search (95 parameters): for each of five seeds points are drawn and 
 trained, in a process of its own; the mean absolute error on t_mu is that of fits of the surrogate
 at mu = 0, 0.1 ... 1, each against the golden profile. `peer` is the paper's best of five networks:
 0.032 and 7,114 s on a GPU, its 10.5 us for a point on a GPU. Intervals are from chains on the
-surrogate, of as many draws as the golden ones (a million: the ends of the 99.73 % interval of
-240,000 are off by 0.015 by chance). The published ATLAS likelihoods are learned with the likelihood of their Asimov data, and
-the observed limit is compared with the golden one. onnxruntime runs on one thread, in batches of
-1,024.
+surrogate, of as many draws as the golden ones: a million, for the ends of the 99.73 % interval of
+240,000 are off by 0.015 by chance. The published ATLAS likelihoods are learned with the likelihood
+of their Asimov data, and the observed limit is compared with the golden one. onnxruntime runs on
+one thread, in batches of 1,024.
 
 The xenon search (4 parameters, 150 events) is dear: draws from its surrogate are weighted by the
 exact likelihood, and stand against other draws of the surrogate in two-sample tests. Its time for
-an effective draw, the steps of tuning included, is compared with that of one evaluation of the exact log L, the least that any
-exact method needs; `peer` is that evaluation.
+an effective draw, the steps of tuning included, is compared with that of one evaluation of the
+exact log L, the least that any exact method needs; `peer` is that evaluation.
 """
 
 import json

@@ -254,9 +254,9 @@ def test_variations_are_templates_one_width_away(model, like, document, name, si
     counts = binned.model.expected_counts(binned.parameters.vector({name: side, "nr_rate": 1.3}))
     mu = np.asarray(model.expected_events(jnp.asarray(theta)))
     assert counts.sum() == pytest.approx(mu.sum(), rel=1e-6)
-    columns = [s["name"] for s in document["channels"][0]["samples"]]
-    assert columns == ["nr", "line"]
-    moved = {m["name"] for m in document["channels"][0]["samples"][1]["modifiers"]}
+    samples = document["channels"][0]["samples"]
+    assert {s["name"].split("_")[0] for s in samples} == {"nr", "line"}
+    moved = {m["name"] for s in samples if s["name"].startswith("line") for m in s["modifiers"]}
     assert moved == {"line_rate", "g1"}  # nr_alpha does not move an electronic recoil
 
 

@@ -186,12 +186,15 @@ def test_toys_near_the_truth_are_those_of_exact_fits(like):
 
 @pytest.mark.slow
 def test_a_limit_from_toys_at_few_events(tmp_path):
-    """2.8 keV deposits look unlike 8 keV recoils: few background events, so toys; without any
-    candidate the limit is that of a counting experiment without background, 3.0 events."""
+    """2.8 keV deposits look unlike 8 keV recoils: without any candidate the limit is that of a
+    counting experiment without background, 3.0 events. Toys of events are dear: only if asked."""
     made = lines_model(1.0, 5.0, "nr")
     columns = {n: np.zeros(0) for n in made.columns}
     like = made.observe(Data(jax.tree.map(jnp.asarray, padded(columns)), jnp.array([0.117])))
-    found = ny.upper_limit(like, toys=1000, key=1)
+    quick = ny.upper_limit(like)
+    assert (quick.method, quick.status) == ("asymptotic", Status.FEW_EVENTS)
+    assert "toys of this model are dear" in quick.reason
+    found = ny.upper_limit(like, null="toys", toys=1000, key=1)
     mu = float(np.asarray(made.expected_events(jnp.array([1.0, 0.117])))[0])
     assert found.method == "toys"
     assert found.observed * mu == pytest.approx(3.0, abs=0.25)
