@@ -80,7 +80,8 @@ class Model(eqx.Module):
 
     @property
     def dear(self) -> bool:
-        """Whether a Hessian costs so much that fits should do with gradients."""
+        """Whether a Hessian costs so much that fits should do with gradients, and toys are thrown
+        only where they are asked for."""
         return False
 
     @abc.abstractmethod

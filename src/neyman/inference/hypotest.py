@@ -37,7 +37,8 @@ def hypotest(
         value: the hypothesis, 0 or more.
         statistic: "qtilde" or "q" (arXiv:1007.1727, eq. 16 and 14).
         null: how the distribution of the statistic is found: "asymptotic", "toys", or "auto":
-            toys where fewer than 5 background events are expected where the signal is sought.
+            toys where fewer than 5 background events are expected where the signal is sought and
+            toys are cheap (not those of `Model.dear`).
         toys: how many toys of each hypothesis, rounded up to whole chunks of 1,000. Where CLs,
             observed or median expected, is small by asymptotic formulas, two thirds of those
             of the hypothesis are thrown nearer to the background and weighted.

@@ -49,7 +49,8 @@ def upper_limit(
         level: between 0 and 1.
         statistic: "qtilde" or "q" (arXiv:1007.1727, eq. 16 and 14).
         null: how the distribution of the statistic is found: "asymptotic", "toys", or "auto":
-            toys where fewer than 5 background events are expected where the signal is sought.
+            toys where fewer than 5 background events are expected where the signal is sought and
+            toys are cheap (not those of `Model.dear`).
         toys: at most so many toys of each hypothesis near each limit, in chunks of 1,000.
         precision: no more toys are thrown for a limit whose Monte Carlo error is below this
             part of it, or of the bands of 1 and 2 sigma below twice that.
