@@ -217,9 +217,11 @@ def _reach(curve: LogCLs, reach: float, target: float) -> float:
     stalled, growth = 0, 2.0
     for _ in range(MAX_DOUBLINGS):
         here = curve(reach)
-        if np.all(here < target) or stalled == 2:
+        if np.all(here < target):
             break
         further = curve(growth * reach)
+        if stalled == 2:
+            break
         if not np.all(np.isfinite(further)):
             growth = np.sqrt(growth)
             continue

@@ -14,7 +14,7 @@ from neyman.likelihoods.surrogate.assemble import assemble
 from neyman.likelihoods.surrogate.curve import CURVE, curves_of, error_on_t
 from neyman.likelihoods.surrogate.gaussian import gaussian_at_maximum, gaussian_of_values
 from neyman.likelihoods.surrogate.likelihood import OnnxLikelihood
-from neyman.likelihoods.surrogate.network import Residual, Sobolev
+from neyman.likelihoods.surrogate.network import Residual, Sobolev, held_within
 from neyman.likelihoods.surrogate.points import Points
 from neyman.likelihoods.surrogate.train import Settings, learn, least
 from neyman.model import Data
@@ -77,6 +77,7 @@ def test_the_profile(search):
     gaussian = gaussian_at_maximum(like, search[1])
     curve = curves_of(search[1], gaussian, like.parameters)
     nothing = jax.tree.map(jnp.zeros_like, search[2].head.residuals[0])
+    nothing = held_within(nothing, gaussian.y(search[1].theta))
     without = np.abs(error_on_t((nothing,), gaussian, curve))
     assert np.max(off) < 0.02
     assert np.max(without) > 0.2  # what a Gaussian alone gives
@@ -99,17 +100,40 @@ def test_the_choice_is_by_the_error_of_fits(search):
 
 
 def test_beyond_the_points_it_falls(search):
-    """Along 300 rays, at 2 to 500 times the distance of the farthest point: a network of any depth
-    would have maxima of its own there, into which fits at a far mu fell."""
+    """Along 300 rays, from 1.1 to 500 times the distance of the farthest point on: a network would
+    have maxima of its own there, into which fits at a far mu fell."""
     _, points, _, made = search
     gaussian = gaussian_at_maximum(search[0], points)
     rays = np.random.default_rng(0).normal(size=(300, len(gaussian.slope)))
     rays *= made.card.domain.radius / np.linalg.norm(rays, axis=1, keepdims=True)
-    far = np.geomspace(2.0, 500.0, 12)
+    far = np.geomspace(1.1, 500.0, 16)
     theta = gaussian.centre + (far[:, None, None] * rays) @ gaussian.to_theta
     value = jax.vmap(jax.vmap(made.likelihood.log_prob))(jnp.asarray(theta))
     assert np.all(np.diff(value, axis=0) < 0.0)
     assert np.all(value < points.log_prob.max() - 5.0)
+
+
+def test_a_conditional_fit_far_beyond_the_points(search):
+    """At five times the largest mu learned t is larger than anywhere among the points."""
+    _, points, _, made = search
+    profile = Profile(jax.tree.map(jnp.asarray, made.likelihood), "mu")
+    best = profile.best_value
+    t = [profile.twice_delta(mu) for mu in points.theta[:, 0].max() * np.array([1.0, 2.0, 5.0])]
+    assert t[0] < t[1] < t[2]
+    assert profile.best_value == best
+
+
+@pytest.mark.parametrize("start", [0.0, -3.0], ids=["anchor at an end", "anchor inside"])
+def test_nothing_changes_among_the_points(start):
+    """Value and slope of a network of one direction; y = 0 may be the least of the points."""
+    y = np.linspace(start, 4.0, 41, dtype=np.float32)[:, None]
+    one = Residual(np.ones((1, 1)), np.ones(3), width=16, depth=2, key=jax.random.key(3))
+    held = held_within(one, y)
+    free, bounded = (jax.vmap(jax.value_and_grad(r))(jnp.asarray(y)) for r in (one, held))
+    jax.tree.map(np.testing.assert_array_equal, free, bounded)
+    beyond = [float(held(jnp.float32([far]))) for far in (4.1, 9.0, 1e4)]
+    assert beyond[0] == pytest.approx(beyond[2], rel=1e-4)
+    assert float(one(jnp.float32([9.0]))) != pytest.approx(beyond[1], rel=0.01)
 
 
 @pytest.mark.parametrize("bounds", [(-0.8, 6.0), (0.0, 6.0)], ids=["inside", "at a bound"])

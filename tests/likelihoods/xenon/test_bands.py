@@ -255,7 +255,7 @@ def test_variations_are_templates_one_width_away(model, like, document, name, si
     mu = np.asarray(model.expected_events(jnp.asarray(theta)))
     assert counts.sum() == pytest.approx(mu.sum(), rel=1e-6)
     samples = document["channels"][0]["samples"]
-    assert {s["name"].split("_")[0] for s in samples} == {"nr", "line"}
+    assert {s["name"].split(".")[0] for s in samples} == {"nr", "line"}
     moved = {m["name"] for s in samples if s["name"].startswith("line") for m in s["modifiers"]}
     assert moved == {"line_rate", "g1"}  # nr_alpha does not move an electronic recoil
 

@@ -1,8 +1,8 @@
 """A learned surrogate as an ONNX graph: whitening, quadratic form and networks in one.
 
-    y        = (theta - theta^) A
+    y        = (theta - theta^) A,    x = y min(1, R/|y|)
     log_prob = f_0 + b.y - |y|^2/2
-               + mean_m (c_m0(u) - s_m(0) + (c_m1(u) - grad s_m(0)).y + c_m2(u).y^2)
+               + mean_m (c_m0(u) - s_m(0) + (c_m1(u) - grad s_m(0)).x + c_m2(u).x^2),  u = x D_m
     distance = |y|
 
 A second head, `log_prob_asimov`, has its own theta^, A and networks. The linear terms of anchor and
@@ -49,7 +49,9 @@ def graph_of(
 
 def _log_prob(b: Builder, head: Head, y: str, square: str) -> str:
     parts = len(head.residuals)
-    narrow = b.narrow(y)
+    reach = float(head.residuals[0].square)
+    part = b.divide(b.matmul(b.multiply(y, y), np.ones((len(head.gaussian.slope), 1))), reach)
+    narrow = b.narrow(b.divide(y, b.apply("Sqrt", b.maximum(part, 1.0))))
     terms = [_residual(b, residual, narrow, 1.0 / parts) for residual in head.residuals]
     offset = head.gaussian.value - sum(value for _, value in terms)
     total = b.add(b.multiply(square, -0.5), offset)
@@ -67,7 +69,6 @@ def _residual(b: Builder, residual: Residual, y: str, share: float) -> tuple[str
     net: ResidualMLP = residual.coefficients
     scale = share * np.asarray(residual.scale, dtype=float)
     u = b.matmul(y, np.asarray(residual.directions))
-    u = b.minimum(b.maximum(u, np.asarray(residual.low)), np.asarray(residual.high))
     h = b.activation(net.activation, _linear(b, net.first, u))
     for block in net.blocks:
         h = b.add(h, b.activation(net.activation, _linear(b, block, h)))

@@ -6,9 +6,9 @@ with D (F, k) a few directions and c = (c_0, c_1, c_2), 1 + 2F coefficients, the
 network of u. At a given u it is the exponent of a Gaussian in y whose mean and width bend with u,
 which is what the likelihood of a search is: a few systematic uncertainties and the signal make it
 bend, a hundred others are nearly Gaussian given those. Subtracting value and slope at y = 0 makes
-the surrogate exact there to first order whatever the weights. Once trained, u is held between the
-least and the largest of the training points: beyond them the surrogate goes on as a Gaussian in y,
-and has no maximum that the likelihood does not have.
+the surrogate exact there to first order whatever the weights. Once trained, a y that is farther
+than every training point is pulled back to their radius R, r(y min(1, R/|y|)): beyond it the
+surrogate falls as the Gaussian does, without maxima that the network makes up far away.
 
 D begins as the active subspace, the leading eigenvectors of the mean of grad r grad r^T
 (Constantine, Dow, Wang, arXiv:1304.2070), and is trained with the rest.
@@ -20,6 +20,9 @@ import numpy as np
 from neyman._jax import Array, Scalar, jax, jnp
 from neyman.learn.networks import ResidualMLP
 
+MARGIN = 1.001
+"""On the radius of the training points."""
+
 
 class Residual(eqx.Module):
     """r: y (F,) -> a scalar, float32."""
@@ -30,9 +33,8 @@ class Residual(eqx.Module):
     """u (k,) -> (1 + 2F,)"""
     scale: Array
     """Of the coefficients, (1 + 2F,); not trained."""
-    low: Array
-    """Of u, (k,); not trained."""
-    high: Array
+    square: Array
+    """R^2; not trained."""
     level: bool = eqx.field(static=True)
     """Whether the slope at y = 0 is known to be 0, as it is where the source has gradients."""
 
@@ -50,14 +52,12 @@ class Residual(eqx.Module):
         self.directions = jnp.asarray(start, dtype=jnp.float32)
         self.coefficients = ResidualMLP(k, 1 + 2 * f, width=width, depth=depth, key=key)
         self.scale = jnp.asarray(scale, dtype=jnp.float32)
-        self.high = jnp.full(k, jnp.inf, dtype=jnp.float32)
-        self.low = -self.high
+        self.square = jnp.float32(jnp.inf)
         self.level = level
 
     def free(self, y: Array) -> Scalar:
         """s(y), not anchored."""
-        u = jnp.clip(y @ self.directions, *jax.lax.stop_gradient((self.low, self.high)))
-        c = jax.lax.stop_gradient(self.scale) * self.coefficients(u)
+        c = jax.lax.stop_gradient(self.scale) * self.coefficients(y @ self.directions)
         f = len(y)
         return c[0] + c[1 : 1 + f] @ y + c[1 + f :] @ (y * y)
 
@@ -68,13 +68,14 @@ class Residual(eqx.Module):
 
     def __call__(self, y: Array) -> Scalar:
         value, slope = self.anchor()
+        y = y / jnp.sqrt(jnp.maximum(y @ y / jax.lax.stop_gradient(self.square), 1.0))
         return self.free(y) - value - slope @ y
 
 
 def held_within(residual: Residual, y: np.ndarray) -> Residual:
-    """The same function among the points y (N, F); beyond them it goes on as in the nearest u."""
-    u = np.asarray(jnp.asarray(y, jnp.float32) @ residual.directions)
-    return eqx.tree_at(lambda r: (r.low, r.high), residual, (u.min(axis=0), u.max(axis=0)))
+    """The same function as far out as the points y (N, F) are; beyond, constant along rays."""
+    square = MARGIN**2 * np.max(np.sum(y**2, axis=1))
+    return eqx.tree_at(lambda r: r.square, residual, jnp.float32(square))
 
 
 class Sobolev(eqx.Module):

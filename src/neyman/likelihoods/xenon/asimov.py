@@ -51,8 +51,13 @@ Columns = Mapping[str, Array | np.ndarray]
 def asimov(model: "EventModel", theta: Array) -> Events:
     """The Asimov data of `theta` (P,)."""
     points, step = _stencil(model.parameters, theta)
-    quanta, kept = jax.lax.map(lambda point: quanta_and_mu(model, point), points)
+    quanta, kept = _at_each(model, points)
     return _raked(model, points, step, quanta, kept, _heaviest(model, theta, quanta))
+
+
+@jax.jit
+def _at_each(model: "EventModel", points: Array) -> tuple[Quanta, Array]:
+    return jax.lax.map(lambda point: quanta_and_mu(model, point), points)
 
 
 @jax.jit

@@ -1,4 +1,4 @@
-"""Variations of a template as HistFactory's modifiers, such that no yield falls below 0.
+"""Variations of a template as HistFactory's modifiers, whose yields stay above 0 for long.
 
 A histosys adds, so that a cell whose yield halves at one standard deviation is nothing at two; a
 normsys multiplies, but a whole sample. Cells are therefore divided into groups, each a sample of
@@ -11,7 +11,8 @@ between them,
 
 where the d_c of all parameters together are held below `LEFT` of n_c. The sum of a group is exact
 at alpha = +-1, and so is each cell that is not held; yields are positive for |alpha| < 1/`LEFT` of
-all parameters at once, and much further of a few.
+all parameters at once, and much further of a few. A cell with less than `TINY` of the events is
+left as it is, and what moves into it is not counted.
 
 Factors alone would be too many events where two parameters move a peak the same way by a and b of
 its width, by exp(a b); sums alone go below 0. Measured on nuclear recoils and a line whose light
@@ -32,8 +33,8 @@ LEFT = 0.75
 """Of a cell's yield, that all variations together may add or take at one standard deviation."""
 TINY = 1e-9
 """Of a source's events: a cell with less is left as it is."""
-LEAST = 1e-6
-"""Of a factor: HistFactory takes its logarithm."""
+LEAST = 1e-3
+"""Of a cell's yield, that is left at one standard deviation: HistFactory takes a logarithm."""
 MOVED = 1e-9
 """A parameter that moves no group by this part of the source's events does not vary it."""
 
@@ -55,14 +56,15 @@ def varied(nominal: np.ndarray, sides: Mapping[str, Sides]) -> list[Group]:
     seen = nominal > least
     if not sides or not seen.any():
         return [Group(nominal.tolist(), [])]
-    logs = [
-        np.log(np.maximum(side[seen], least) / nominal[seen]) for s in sides.values() for side in s
-    ]
+    both = [side[seen] / nominal[seen] for pair in sides.values() for side in pair]
     moved = sum(np.max(np.abs(np.subtract(pair, nominal)), axis=0) for pair in sides.values())
-    steep = seen & (moved > LEFT * nominal)
-    of = np.zeros(len(nominal), dtype=int)
+    steep = moved[seen] > LEFT * nominal[seen]
+    group = np.zeros(len(steep), dtype=int)
     if steep.any():
-        of[steep] = 1 + _divided(np.array(logs).T[steep[seen]], np.sqrt(nominal[steep]))
+        logs = np.log(np.maximum(np.array(both).T[steep], LEAST))
+        group[steep] = 1 + _divided(logs, np.sqrt(nominal[seen][steep]))
+    of = np.full(len(nominal), np.min(group))
+    of[seen] = group
     groups = [np.flatnonzero(of == g) for g in np.unique(of)]
     return [_group(nominal, sides, cells, seen) for cells in groups]
 
@@ -88,11 +90,12 @@ def _group(
     n = nominal[cells]
     ends = np.array([[side[cells] for side in pair] for pair in sides.values()])
     ends = np.where(seen[cells], np.reshape(ends, (-1, 2, len(cells))), n)  # (K, 2, cells)
-    factor = np.maximum(np.sum(ends, axis=2, keepdims=True) / np.sum(n), LEAST)
+    ends = np.maximum(ends, LEAST * n)
+    factor = np.sum(ends, axis=2, keepdims=True) / np.sum(n)
     left = ends / factor - n
     all_left = np.sum(np.max(np.abs(left), axis=1), axis=0)
     left *= np.minimum(1.0, LEFT * n / np.maximum(all_left, 1e-300))
-    factor = np.maximum(np.sum(ends, axis=2) / np.sum(n + left, axis=2), LEAST)
+    factor = np.sum(ends, axis=2) / np.sum(n + left, axis=2)
     modifiers: list[dict[str, Any]] = []
     for name, moved, kappa, d in zip(sides, ends, factor, left):
         if np.max(np.abs(moved - n)) <= MOVED * np.sum(nominal):

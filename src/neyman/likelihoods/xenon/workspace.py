@@ -8,10 +8,10 @@ first); one or more samples per source, of the exact expected events (`template`
                                          (`variations`), from the templates at m - sigma and
                                          m + sigma; alpha = (theta - m)/sigma
 
-so that expected events are exact where all alpha but one are 0 and that one is -1, 0 or 1; between
-and beyond it is HistFactory's interpolation: where a width moves a peak by much of its own width,
-alphas are not those of the events' fit, though rates agree. What floats without a measurement and
-is no rate has no place in HistFactory and is refused.
+so that the sums of expected events are exact where all alpha but one are 0 and that one is -1, 0
+or 1, and so are most cells; between and beyond it is HistFactory's interpolation: where a width
+moves a peak by much of its own width, alphas are not those of the events' fit, though rates agree.
+What floats without a measurement and is no rate has no place in HistFactory and is refused.
 """
 
 from collections.abc import Sequence
@@ -141,7 +141,7 @@ def _samples(
     groups = varied(expected[k].ravel(), flat)
     return [
         {
-            "name": name if len(groups) == 1 else f"{name}_{i + 1}",
+            "name": name if len(groups) == 1 else f"{name}.{i + 1}",
             "data": group.nominal,
             "modifiers": (rate if f"{name}_rate" in rates else []) + group.modifiers,
         }
