@@ -291,7 +291,10 @@ def test_an_exception_of_the_caller_stops_the_workers(workers):
 
 
 INTERRUPTED = """
+import signal
 import sys
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests may run where it is ignored
 from tests.execute.jobs import SPEC, slow_toys
 from neyman.execute import execute
 from neyman.io.chunks import ChunkStore
